@@ -1,0 +1,264 @@
+"""Typed sections of ``config.yaml``.
+
+The classes hold types, ranges and descriptions but no defaults: ``config.yaml`` is the only place
+where a default is written. ``config.schema.json`` is generated from them (``brainworth schema``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from brainworth.errors import BrainworthError
+
+SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
+RoiName = Literal[
+    "V1", "V2", "V3", "hV4", "V3ab", "LO", "TO", "VO", "IPS", "faces", "bodies", "places", "words"
+]
+TestName = Literal["rsa", "fingerprinting", "heteroscedasticity"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A section in which an unknown key or a wrong type is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Data(Section):
+    """Where the NSD files come from."""
+
+    source: Literal["simulated", "local", "s3"]
+    local_dir: str | None
+    store_dir: str
+    accept_nsd_terms: bool
+    bucket: str
+    region: str
+    endpoint_url: str | None
+    attempts: Annotated[int, Field(ge=1, le=100)]
+    backoff_s: NonNegative
+    parallel: Annotated[int, Field(ge=1, le=64)]
+    sessions: Literal["all"] | Annotated[int, Field(ge=1, le=40)]
+
+
+class Simulation(Section):
+    """The generative truth of simulated NSD."""
+
+    scale: Literal["tiny", "small", "full"]
+    shared_features: Count
+    individual_features: Count
+    shared_fraction: Annotated[list[Fraction], Field(min_length=8, max_length=8)]
+    ncsnr: Annotated[list[Positive], Field(min_length=8, max_length=8)]
+    ncsnr_log_sd: NonNegative
+    noise_global_fraction: Fraction
+    noise_spatial_fraction: Fraction
+    noise_spatial_components: Count
+    variance_log_sd: NonNegative
+    variance_shared_fraction: Fraction
+    session_offset_sd: NonNegative
+    session_gain_log_sd: NonNegative
+
+    @model_validator(mode="after")
+    def _noise_shares(self) -> Simulation:
+        if self.noise_global_fraction + self.noise_spatial_fraction > 1:
+            raise ValueError("noise_global_fraction + noise_spatial_fraction must not exceed 1")
+        return self
+
+
+class Design(Section):
+    """Which stimuli enter."""
+
+    min_repetitions: Annotated[int, Field(ge=1, le=3)]
+
+
+class Rdms(Section):
+    """RDMs measured elsewhere."""
+
+    file: str | None
+    label: str
+
+
+class Rsa(Section):
+    """Cross-subject RSA."""
+
+    comparison: Literal["spearman", "corr", "rho-a", "cosine"]
+    n_permutations: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
+class Fingerprinting(Section):
+    """Identification of subjects."""
+
+    n_subsamples: Count
+    n_bootstrap: Annotated[int, Field(ge=100)]
+    n_permutations: Annotated[int, Field(ge=100)]
+
+
+class Heteroscedasticity(Section):
+    """Stimulus-dependent variance."""
+
+    n_surrogates: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
+class Erosion(Section):
+    """The erosion tests."""
+
+    tests: Annotated[list[TestName], Field(min_length=1)]
+    rsa: Rsa
+    fingerprinting: Fingerprinting
+    heteroscedasticity: Heteroscedasticity
+
+
+class Report(Section):
+    """The PDF."""
+
+    title: str
+
+
+class Config(Section):
+    """The whole of ``config.yaml``."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0)]
+    subjects: Annotated[list[SubjectName], Field(min_length=1)]
+    data: Data
+    simulation: Simulation
+    design: Design
+    rois: Annotated[list[RoiName], Field(min_length=1)]
+    rdms: Rdms
+    erosion: Erosion
+    interval: Annotated[float, Field(gt=0.5, lt=1)]
+    report: Report
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        for key, values in (
+            ("subjects", self.subjects),
+            ("rois", self.rois),
+            ("erosion.tests", self.erosion.tests),
+        ):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key} names something twice: {values}")
+        if self.rdms.file is not None and self.erosion.tests != ["rsa"]:
+            raise ValueError(
+                "rdms.file is set, and RDMs alone support only RSA: set erosion.tests to [rsa]"
+            )
+        return self
+
+
+def validate(config: dict[str, Any], origin: str = "the configuration") -> Config:
+    """Check a configuration against the typed sections.
+
+    Parameters
+    ----------
+    config : dict
+        The merged configuration (``config.yaml`` with a study laid over it).
+    origin : str
+        Where it came from, for the error message.
+
+    Raises
+    ------
+    BrainworthError
+        One line a problem: the key, what is wrong, and the nearest known key for a typing error.
+    """
+    try:
+        return Config.model_validate(config)
+    except ValidationError as error:
+        lines = [f"  {_explain(problem)}" for problem in error.errors()]
+        raise BrainworthError(f"{origin} is not valid:\n" + "\n".join(lines)) from None
+
+
+def load(path: str | Path, *overlays: str | Path) -> Config:
+    """Read ``config.yaml`` and lay studies over it, as ``snakemake --configfile`` does.
+
+    Raises
+    ------
+    BrainworthError
+        If a file is missing, is not YAML, or the result is not valid.
+    """
+    merged: dict[str, Any] = {}
+    for file in (path, *overlays):
+        merged = merge(merged, _read_yaml(Path(file)))
+    return validate(merged, origin=" + ".join(str(file) for file in (path, *overlays)))
+
+
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Lay `overlay` over `base`: dictionaries merge key by key, everything else is replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def slice_of(config: dict[str, Any], keys: list[str] | tuple[str, ...]) -> str:
+    """Take the named keys out of a configuration, as canonical JSON.
+
+    Parameters
+    ----------
+    config : dict
+        The whole configuration.
+    keys : list of str
+        Dotted keys, e.g. ``["seed", "erosion.rsa"]``.
+
+    Returns
+    -------
+    str
+        JSON object from dotted key to value, keys sorted, so that equal settings give equal text.
+    """
+    chosen = {}
+    for key in keys:
+        value: Any = config
+        for part in key.split("."):
+            value = value[part]
+        chosen[key] = value
+    return json.dumps(chosen, sort_keys=True)
+
+
+def schema() -> str:
+    """Return the JSON schema of ``config.yaml``."""
+    return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BrainworthError(f"{path} does not exist; expected a YAML configuration") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BrainworthError(f"{path} is not readable as YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise BrainworthError(f"{path} must hold keys and values, not a {type(content).__name__}")
+    return content
+
+
+def _explain(problem: Any) -> str:
+    place = [str(part) for part in problem["loc"]]
+    key = ".".join(place) or "config"
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{key}: missing; take it from config.yaml"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (got {problem['input']!r})" if place else message
+
+
+def _keys_at(place: list[str]) -> list[str]:
+    section: Any = Config
+    for part in place:
+        section = section.model_fields[part].annotation
+    return sorted(section.model_fields)

@@ -1,0 +1,1 @@
+"""What averaging brains loses: one module a test, each as published and as it should be."""
