@@ -47,8 +47,8 @@ def permutation_p(observed: float, null: np.ndarray, *, alternative: str = "grea
     """
     null = np.asarray(null, dtype=float)
     slack = 1e-12 * max(abs(observed), float(np.abs(null).max(initial=0.0)))
-    greater = (np.count_nonzero(null >= observed - slack) + 1) / (null.size + 1)
-    less = (np.count_nonzero(null <= observed + slack) + 1) / (null.size + 1)
+    greater = float((np.count_nonzero(null >= observed - slack) + 1) / (null.size + 1))
+    less = float((np.count_nonzero(null <= observed + slack) + 1) / (null.size + 1))
     if alternative == "greater":
         return greater
     if alternative == "less":

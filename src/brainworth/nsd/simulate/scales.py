@@ -68,7 +68,7 @@ def _reduced(planned_sessions: int, shape: tuple[int, int, int], image_size: int
 
 SCALES = {
     "tiny": _reduced(3, (12, 14, 12), 24),
-    "small": _reduced(4, (18, 20, 17), 48),
+    "small": _reduced(8, (18, 20, 17), 48),
     "full": Scale(
         volume_shape=registry.VOLUME_SHAPE,
         sessions=registry.SESSIONS,

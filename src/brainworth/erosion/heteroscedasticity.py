@@ -1,0 +1,222 @@
+"""Whether the variance of the response depends on the stimulus.
+
+As published (information erosion, README v2.1): per stimulus, the variance over repetitions,
+averaged over voxels; its coefficient of variation (CV) and Q75/Q25 over stimuli, called
+significant above 0.3 or 2.0.
+
+What decides whether that means anything: with two or three repetitions the sample variance of
+*homoscedastic* noise spreads by itself, the more the fewer independent dimensions the voxels
+have. The statistics therefore stand beside three nulls (`variance_nulls`), and the estimate to
+quote is the squared CV of the *true* variance (`variance.true_cv2`), from which the sampling part
+has been removed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from brainworth.erosion import responses as shared
+from brainworth.erosion import variance, variance_nulls
+from brainworth.errors import BrainworthError
+from brainworth.stats import (
+    max_statistic_p,
+    multiplicities,
+    percentile_interval,
+    permutation_p,
+    stream,
+)
+
+PUBLISHED_CV = 0.3
+PUBLISHED_RATIO = 2.0
+STATISTICS = ("cv", "ratio")
+_MIN_STIMULI = 10
+
+
+def analyse(
+    extracts: dict[str, Path],
+    regions: list[str],
+    *,
+    n_surrogates: int,
+    n_bootstrap: int,
+    interval: float,
+    seed: int,
+) -> dict:
+    """Run the test on all regions.
+
+    Parameters
+    ----------
+    extracts : dict from subject to path
+        Files that `betas.extract` wrote.
+    regions : list of str
+    n_surrogates, n_bootstrap : int
+        Draws of each null, and of the bootstrap over stimuli.
+    interval : float
+        Nominal coverage.
+    seed : int
+        Root seed of the study.
+
+    Returns
+    -------
+    dict
+        Ready for JSON: for every region each subject's statistics, nulls and estimates, and their
+        mean over subjects.
+
+    Raises
+    ------
+    BrainworthError
+        If there are fewer than 10 matched stimuli, or a subject saw one of them only once.
+    """
+    stimuli = shared.matched_stimuli(extracts)
+    if stimuli.size < _MIN_STIMULI:
+        raise BrainworthError(
+            f"heteroscedasticity needs at least {_MIN_STIMULI} matched stimuli, there are "
+            f"{stimuli.size}; use more sessions (data.sessions)"
+        )
+    weights = multiplicities(stream(seed, "variance", "bootstrap"), n_bootstrap, stimuli.size)
+    rows: dict[str, list[dict]] = {region: [] for region in regions}
+    draws: dict[str, list[dict]] = {region: [] for region in regions}
+    for path in tqdm(extracts.values(), desc="variance", disable=None):
+        found = [shared.read(path, region) for region in regions]
+        found = [item for item in found if item.n_voxels >= shared.MIN_VOXELS]
+        if not found:
+            continue
+        _require_repetitions(found[0])
+        null = variance_nulls.draw_all(found, n_surrogates, seed)
+        for number, item in enumerate(found):
+            row, draw = _analyse_subject(item, null, number, weights, interval, seed)
+            rows[item.region].append(row)
+            draws[item.region].append(draw)
+    present = [region for region in regions if rows[region]]
+    summary = [_summarise(region, rows[region], draws[region], interval) for region in present]
+    _add_familywise(summary, [draws[region] for region in present])
+    return {
+        "n_stimuli": int(stimuli.size),
+        "n_surrogates": n_surrogates,
+        "n_bootstrap": n_bootstrap,
+        "interval": interval,
+        "published_thresholds": {"cv": PUBLISHED_CV, "ratio": PUBLISHED_RATIO},
+        "missing_regions": [region for region in regions if not rows[region]],
+        "regions": summary,
+    }
+
+
+def _analyse_subject(
+    item: shared.SharedResponses,
+    null: dict[str, np.ndarray],
+    number: int,
+    weights: np.ndarray,
+    interval: float,
+    seed: int,
+) -> tuple[dict, dict]:
+    n_surrogates = len(null["rotation"])
+    contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
+    profile = variance.variance_profile(contrasts)
+    observed = variance.spread(profile)
+    concentration = variance.noise_concentration(contrasts)
+    ones = np.ones((1, profile.size))
+    cv2 = float(variance.true_cv2(profile, contrasts.degrees, concentration, ones)[0])
+    cv2_draws = variance.true_cv2(profile, contrasts.degrees, concentration, weights)
+    null_draws = {name: variance.spread(profiles[:, number]) for name, profiles in null.items()}
+    counts = item.counts()
+    row = {
+        "subject": item.subject,
+        "n_voxels": item.n_voxels,
+        "n_trials": int(counts.sum()),
+        "n_stimuli_by_repetitions": {
+            str(k): int(np.count_nonzero(counts == k)) for k in np.unique(counts)
+        },
+        "effective_dimensions": 1 / concentration,
+        "cv": float(observed["cv"]),
+        "ratio": float(observed["ratio"]),
+        "ratio_by_repetitions": {
+            str(k): float(variance.spread(profile[counts == k])["ratio"])
+            for k in np.unique(counts)
+            if np.count_nonzero(counts == k) >= _MIN_STIMULI
+        },
+        "null": {
+            name: {
+                statistic: _against(float(observed[statistic]), draws[statistic], interval)
+                for statistic in STATISTICS
+            }
+            for name, draws in null_draws.items()
+        },
+        "true_cv2": {
+            "estimate": cv2,
+            "interval": list(percentile_interval(cv2_draws, interval)),
+        },
+        "brown_forsythe": variance_nulls.brown_forsythe(
+            item.values,
+            item.stimulus,
+            item.n_stimuli,
+            n_surrogates,
+            seed,
+            *("variance", "brown-forsythe", item.subject),
+        ),
+    }
+    return row, {"null": null_draws, "cv2": cv2_draws}
+
+
+def _against(observed: float, draws: np.ndarray, interval: float) -> dict:
+    return {
+        "mean": float(draws.mean()),
+        "interval": list(percentile_interval(draws, interval)),
+        "p": permutation_p(observed, draws),
+    }
+
+
+def _summarise(region: str, rows: list[dict], draws: list[dict], interval: float) -> dict:
+    """Average over the subjects that have the region."""
+    mean: dict[str, dict] = {}
+    for statistic in STATISTICS:
+        observed = float(np.mean([row[statistic] for row in rows]))
+        mean[statistic] = {"estimate": observed} | {
+            name: _against(
+                observed,
+                np.mean([draw["null"][name][statistic] for draw in draws], axis=0),
+                interval,
+            )
+            for name in variance_nulls.NULLS
+        }
+    cv2 = np.mean([draw["cv2"] for draw in draws], axis=0)
+    return {
+        "region": region,
+        "n_subjects": len(rows),
+        "mean": mean
+        | {
+            "true_cv2": {
+                "estimate": float(np.mean([row["true_cv2"]["estimate"] for row in rows])),
+                "interval": list(percentile_interval(cv2, interval)),
+            }
+        },
+        "called_significant_as_published": bool(
+            mean["cv"]["estimate"] > PUBLISHED_CV or mean["ratio"]["estimate"] > PUBLISHED_RATIO
+        ),
+        "subjects": rows,
+    }
+
+
+def _add_familywise(summary: list[dict], draws: list[list[dict]]) -> None:
+    """Add p-values against the largest standardised statistic over regions (rotation null)."""
+    for statistic in STATISTICS:
+        null = np.column_stack(
+            [
+                np.mean([draw["null"]["rotation"][statistic] for draw in region], axis=0)
+                for region in draws
+            ]
+        )
+        observed = np.array([region["mean"][statistic]["estimate"] for region in summary])
+        centre, scale = null.mean(axis=0), null.std(axis=0)
+        p = max_statistic_p((observed - centre) / scale, (null - centre) / scale)
+        for region, value in zip(summary, p, strict=True):
+            region["mean"][statistic]["rotation"]["p_familywise"] = float(value)
+
+
+def _require_repetitions(item: shared.SharedResponses) -> None:
+    if item.counts().min() < 2:
+        raise BrainworthError(
+            f"{item.subject} saw a matched stimulus only once; a variance over repetitions needs "
+            "design.min_repetitions of 2 or 3"
+        )

@@ -1,0 +1,136 @@
+"""Responses of one region to the stimuli that all subjects share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from brainworth.errors import BrainworthError
+from brainworth.nsd import betas
+
+#: A region with fewer voxels in a subject is missing there, and counted: correlation distances
+#: over a handful of voxels are noise.
+MIN_VOXELS = 5
+
+
+@dataclass(frozen=True)
+class SharedResponses:
+    """One subject's single-trial responses of one region to the matched stimuli.
+
+    Attributes
+    ----------
+    values : array of shape (T, V), float64
+        z-scored betas.
+    stimulus : array of shape (T,)
+        Index into the study's matched stimuli (ascending nsd_id), 0..I-1.
+    repetition : array of shape (T,)
+        0-based presentation of that stimulus to that subject.
+    session : array of shape (T,)
+        NSD's session number, from 1.
+    n_stimuli : int
+        I.
+    """
+
+    subject: str
+    region: str
+    values: np.ndarray
+    stimulus: np.ndarray
+    repetition: np.ndarray
+    session: np.ndarray
+    n_stimuli: int
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels V."""
+        return self.values.shape[1]
+
+    def counts(self) -> np.ndarray:
+        """Return the number of trials of each stimulus, shape (I,)."""
+        return np.bincount(self.stimulus, minlength=self.n_stimuli)
+
+
+def matched_stimuli(extracts: dict[str, Path]) -> np.ndarray:
+    """Return the matched stimuli of a study, ascending 0-based 73K ids.
+
+    Parameters
+    ----------
+    extracts : dict from subject to path
+        Files that `betas.extract` wrote.
+
+    Raises
+    ------
+    BrainworthError
+        If the subjects' files do not agree on them.
+    """
+    found = {subject: _matched_ids(path) for subject, path in extracts.items()}
+    first = next(iter(found))
+    for subject, ids in found.items():
+        if not np.array_equal(ids, found[first]):
+            raise BrainworthError(
+                f"{extracts[subject]} and {extracts[first]} differ in their matched stimuli; "
+                "they come from different designs: delete both and run again"
+            )
+    return found[first]
+
+
+def read(path: Path, region: str) -> SharedResponses:
+    """Read the responses of one region to the matched stimuli."""
+    with h5py.File(path, "r") as file:
+        rows = np.flatnonzero(file["trials/matched"][:])
+    found = betas.read_responses(path, region, rows)
+    ids, stimulus = np.unique(found.nsd_id, return_inverse=True)
+    return SharedResponses(
+        subject=found.subject,
+        region=region,
+        values=found.values.astype(np.float64),
+        stimulus=stimulus,
+        repetition=found.repetition,
+        session=found.session,
+        n_stimuli=ids.size,
+    )
+
+
+def mean_patterns(responses: SharedResponses, trials: np.ndarray | None = None) -> np.ndarray:
+    """Average trials of each stimulus.
+
+    Parameters
+    ----------
+    trials : array of shape (T,), bool, optional
+        Trials to use; all by default.
+
+    Returns
+    -------
+    array of shape (I, V)
+
+    Raises
+    ------
+    ValueError
+        If a stimulus has no such trial.
+    """
+    used = np.ones(len(responses.stimulus), dtype=bool) if trials is None else trials
+    stimulus = responses.stimulus[used]
+    counts = np.bincount(stimulus, minlength=responses.n_stimuli)
+    if not counts.all():
+        raise ValueError("every stimulus needs at least one of the chosen trials")
+    total = np.zeros((responses.n_stimuli, responses.n_voxels))
+    np.add.at(total, stimulus, responses.values[used])
+    return total / counts[:, None]
+
+
+def repetition_patterns(responses: SharedResponses, n: int) -> np.ndarray:
+    """Return the first n presentations of every stimulus, shape (n, I, V)."""
+    return np.stack(
+        [mean_patterns(responses, responses.repetition == number) for number in range(n)]
+    )
+
+
+def _matched_ids(path: Path) -> np.ndarray:
+    try:
+        with h5py.File(path, "r") as file:
+            matched = file["trials/matched"][:]
+            return np.unique(file["trials/nsd_id"][:][matched])
+    except (OSError, KeyError) as error:
+        raise BrainworthError(f"{path} cannot be read ({error}); delete it and run again") from None

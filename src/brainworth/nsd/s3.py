@@ -1,0 +1,221 @@
+"""Asking an S3 bucket for an object, unsigned, and saying what its answers mean."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import botocore
+import botocore.exceptions
+import urllib3.exceptions
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+
+from brainworth import config
+from brainworth.errors import BrainworthError
+
+BLOCK = 2**20  # bytes handed on at a time; what a cut connection can cost at most
+CONNECT_TIMEOUT_S = 20
+READ_TIMEOUT_S = 60
+
+#: Error codes that ask for patience although their status is 400 or 403.
+BUSY = frozenset(
+    ("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout")
+)
+
+#: Failures of the connection, not of the request.
+CONNECTION_ERRORS = (
+    botocore.exceptions.HTTPClientError,
+    botocore.exceptions.ConnectionError,
+    botocore.exceptions.IncompleteReadError,
+    urllib3.exceptions.HTTPError,
+    ResponseParserError,  # a proxy's web page where S3's XML was expected
+)
+
+_CHECK = "check data.bucket and data.endpoint_url"
+
+
+class Retry(Exception):
+    """A failure that another attempt may mend; the message says what happened."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An open connection to a bucket.
+
+    Attributes
+    ----------
+    client : botocore client
+        S3 client without credentials and without retries of its own.
+    name : str
+        Name of the bucket.
+    place : str
+        The bucket and its address, for messages.
+    """
+
+    client: Any
+    name: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What the bucket says about an object.
+
+    Attributes
+    ----------
+    key : str
+        Key of the object.
+    size : int
+        Size in bytes.
+    etag : str
+        Version of its contents, without quotes.
+    md5 : str or None
+        MD5 of its contents in hexadecimal, if the ETag is one: that of a multipart upload or of an
+        object encrypted with a customer's key is not.
+    """
+
+    key: str
+    size: int
+    etag: str
+    md5: str | None
+
+
+@contextlib.contextmanager
+def connect(data: config.Data) -> Iterator[Bucket]:
+    """Open the bucket of a configuration.
+
+    Raises
+    ------
+    BrainworthError
+        If the endpoint or the region is not a valid one.
+    """
+    place = f"s3://{data.bucket} at {data.endpoint_url or 'Amazon, ' + data.region}"
+    settings = Config(
+        signature_version=botocore.UNSIGNED,
+        # The retries are ours (download.patiently): one count and one pause, the configured ones.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=data.parallel,
+        # Other services are rarely reachable as BUCKET.HOST.
+        s3={"addressing_style": "path" if data.endpoint_url else "auto"},
+        # config.yaml alone decides where the data come from, not AWS_ENDPOINT_URL.
+        ignore_configured_endpoint_urls=True,
+        # Bodies are verified in download.py, and some services send checksums of the whole object
+        # with a part of it.
+        response_checksum_validation="when_required",
+    )
+    try:
+        client = boto3.session.Session().client(
+            "s3", region_name=data.region, endpoint_url=data.endpoint_url, config=settings
+        )
+    except (ValueError, botocore.exceptions.BotoCoreError) as error:
+        raise BrainworthError(
+            f"{place} cannot be used ({error}); check data.region, data.endpoint_url and the "
+            "AWS_ variables of the environment"
+        ) from error
+    with contextlib.closing(client):
+        yield Bucket(client, data.bucket, place)
+
+
+def head(bucket: Bucket, key: str) -> Remote:
+    """Ask for an object's size and ETag.
+
+    Raises
+    ------
+    Retry
+        If the service is busy or the connection fails.
+    BrainworthError
+        If the object is forbidden, does not exist, is empty, or has no ETag.
+    """
+    with _explained(bucket, key):
+        answer = bucket.client.head_object(Bucket=bucket.name, Key=key)
+    size, etag = answer["ContentLength"], answer.get("ETag", "").strip('"')
+    if size == 0:
+        raise BrainworthError(f"{key} is empty in {bucket.place}; {_CHECK}")
+    if not etag:
+        raise BrainworthError(
+            f"{key} comes without an ETag from {bucket.place}, and a download could not be "
+            f"resumed safely; {_CHECK}"
+        )
+    plain = answer.get("ServerSideEncryption") in (None, "AES256")
+    is_md5 = plain and re.fullmatch("[0-9a-f]{32}", etag) is not None
+    return Remote(key, size, etag, etag if is_md5 else None)
+
+
+def get(bucket: Bucket, remote: Remote, start: int) -> tuple[int, Iterator[bytes]]:
+    """Ask for an object's bytes from `start` on, provided that its ETag is still the same.
+
+    Returns
+    -------
+    start : int
+        Where the bytes really start: 0 if the service does not know ranges.
+    blocks : iterator of bytes
+        The bytes, at most 1 MiB at a time. To be closed, or read to its end.
+
+    Raises
+    ------
+    Retry
+        Here or from `blocks`: if the object changed, the service is busy, or the connection fails.
+    BrainworthError
+        If the object is forbidden or does not exist.
+    """
+    wanted = {"Range": f"bytes={start}-"} if start else {}
+    with _explained(bucket, remote.key):
+        answer = bucket.client.get_object(
+            Bucket=bucket.name, Key=remote.key, IfMatch=f'"{remote.etag}"', **wanted
+        )
+    if start and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
+        start = 0
+    return start, _blocks(bucket, remote.key, answer["Body"])
+
+
+def _blocks(bucket: Bucket, key: str, body: Any) -> Iterator[bytes]:
+    with contextlib.closing(body):
+        while True:
+            with _explained(bucket, key):
+                block = body.read(BLOCK)
+            if not block:
+                return
+            yield block
+
+
+@contextlib.contextmanager
+def _explained(bucket: Bucket, key: str) -> Iterator[None]:
+    """Turn botocore's exceptions into `Retry` or `BrainworthError`."""
+    try:
+        yield
+    except botocore.exceptions.ClientError as error:
+        raise _meaning(bucket, key, error) from error
+    except CONNECTION_ERRORS as error:
+        raise Retry(f"the connection failed ({error})") from error
+    except botocore.exceptions.BotoCoreError as error:
+        raise BrainworthError(
+            f"{key} cannot be asked for from {bucket.place} ({error}); {_CHECK}"
+        ) from error
+
+
+def _meaning(bucket: Bucket, key: str, error: botocore.exceptions.ClientError) -> Exception:
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    code = error.response["Error"].get("Code", "")
+    if status >= 500 or status in (408, 429) or code in BUSY:
+        return Retry(f"the service is busy (status {status}, {code})")
+    if status in (412, 416):
+        return Retry("the object changed in the bucket during the download")
+    if status == 403:
+        return BrainworthError(
+            f"{key} is forbidden in {bucket.place}: old mirrors hold back the last three sessions "
+            "of each subject, which NSD released on 2023-08-20; use NSD's own bucket (data.bucket, "
+            "data.endpoint_url) or fewer sessions (data.sessions)"
+        )
+    if status == 404:
+        return BrainworthError(f"{key} does not exist in {bucket.place}; {_CHECK}")
+    return BrainworthError(
+        f"{key} was refused by {bucket.place} (status {status}, {code}); check data.bucket, "
+        "data.region and data.endpoint_url"
+    )
