@@ -89,3 +89,18 @@ def write_subject(
             seed=seed,
         )
     truth.write_subject(root / subject_truth_key(subject), mine)
+
+
+def experiment_keys() -> list[str]:
+    """Paths that `write_experiment` writes, relative to the root."""
+    return [*registry.design_keys(), registry.STIMULI, *registry.atlas_keys(), IMAGE_TRUTH]
+
+
+def subject_keys(subject: str, n_sessions: int) -> list[str]:
+    """Paths that `write_subject` writes, relative to the root."""
+    volumes = list(registry.LABELS)
+    hemispheres = [
+        registry.roi_key(subject, volume, side) for volume in volumes for side in ("lh.", "rh.")
+    ]
+    nsd = registry.subject_keys(subject, n_sessions, volumes)
+    return [*nsd, *hemispheres, subject_truth_key(subject)]

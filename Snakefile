@@ -1,0 +1,39 @@
+"""brainworth: from the Natural Scenes Dataset, or its simulation, to a PDF.
+
+    snakemake --cores all                                        the default study
+    snakemake --cores all --configfile studies/nsd.yaml          another one
+    snakemake --cores all results/simulated/erosion/rsa.json     one product
+
+Stages, in order: data (simulate or fetch, match, extract), erosion (one rule a test), report.
+"""
+
+import os
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: os.environ.get("BRAINWORTH_FROZEN_CONFIG") or f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/erosion.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        PAPER,
+
+
+rule results:
+    input:
+        RESULTS,
+
+
+rule data:
+    input:
+        EXTRACTS,

@@ -1,0 +1,61 @@
+"""Report: figures and a PDF that read nothing but the JSON of the tests.
+
+INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json
+OUTPUTS  figures/<study>/TEST.png and .pdf, paper/<study>.pdf
+"""
+
+DATA_RESULTS = (
+    []
+    if CONFIG.rdms.file
+    else [
+        f"{OUT}/data/matching.json",
+        *(f"{OUT}/data/betas_{subject}.json" for subject in CONFIG.subjects),
+    ]
+)
+
+
+rule figure:
+    """Draw the figure of one test."""
+    input:
+        result=f"{OUT}/erosion/{{test}}.json",
+        planted=PLANTED,
+    output:
+        png=f"{FIGURES}/{{test}}.png",
+        pdf=f"{FIGURES}/{{test}}.pdf",
+    log:
+        f"{LOGS}/figure_{{test}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/figure_{{test}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys(),
+        code=code("figure.py"),
+    script:
+        "../scripts/figure.py"
+
+
+rule paper:
+    """Set the results as a PDF."""
+    input:
+        data=DATA_RESULTS,
+        results=RESULTS,
+        planted=PLANTED,
+        figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
+    output:
+        pdf=PAPER,
+    log:
+        f"{LOGS}/paper.log",
+    benchmark:
+        f"{LOGS}/benchmarks/paper.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys("report", "data.source", "rdms"),
+        code=code("paper.py"),
+    script:
+        "../scripts/paper.py"

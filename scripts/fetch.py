@@ -1,0 +1,15 @@
+"""NSD's files from a local tree or from the bucket."""
+
+from pathlib import Path
+
+from brainworth.config import Data
+from brainworth.job import job
+from brainworth.nsd import store
+
+with job(snakemake) as given:
+    store.fetch(
+        snakemake.params["keys"],
+        Path(snakemake.params.root),
+        Data(**given["data"]),
+        progress=snakemake.rule,
+    )

@@ -1,0 +1,16 @@
+"""Stimulus-dependent variance."""
+
+from pathlib import Path
+
+from brainworth.erosion import heteroscedasticity
+from brainworth.job import job, write_result
+
+with job(snakemake) as given:
+    data = heteroscedasticity.analyse(
+        dict(zip(given["subjects"], map(Path, snakemake.input.betas), strict=True)),
+        given["rois"],
+        **given["erosion.heteroscedasticity"],
+        interval=given["interval"],
+        seed=given["seed"],
+    )
+    write_result(snakemake, given, given["study"], data)

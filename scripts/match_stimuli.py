@@ -1,0 +1,19 @@
+"""Trials to 73K ids, and the stimuli that all subjects share."""
+
+from pathlib import Path
+
+from brainworth import files
+from brainworth.job import job, write_result
+from brainworth.nsd import design
+
+with job(snakemake) as given:
+    least = given["design"]["min_repetitions"]
+    sessions = dict(snakemake.params.sessions)
+    expdesign = design.read_expdesign(Path(snakemake.input.expdesign))
+    design.check_stim_info(Path(snakemake.input.stim_info), expdesign)
+    trials = design.match(expdesign, sessions, least)
+    real = given["data.source"] != "simulated"
+    summary = design.summarise(trials, sessions, least, real=real)
+    with files.whole(snakemake.output.table) as part:
+        trials.to_parquet(part, index=False)
+    write_result(snakemake, given, given["study"], summary)

@@ -1,0 +1,20 @@
+"""What the tests should find, from the truth of simulated NSD."""
+
+from pathlib import Path
+
+from brainworth.config import Simulation
+from brainworth.erosion.planted import planted
+from brainworth.job import job, write_result
+
+with job(snakemake) as given:
+    subjects = given["subjects"]
+    data = planted(
+        extracts=dict(zip(subjects, map(Path, snakemake.input.betas), strict=True)),
+        truths=dict(zip(subjects, map(Path, snakemake.input.truth), strict=True)),
+        images=Path(snakemake.input.images),
+        regions=given["rois"],
+        simulation=Simulation(**given["simulation"]),
+        comparison=given["erosion.rsa.comparison"],
+        tests=given["erosion.tests"],
+    )
+    write_result(snakemake, given, given["study"], data)

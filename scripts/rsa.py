@@ -1,0 +1,16 @@
+"""Cross-subject RSA."""
+
+from pathlib import Path
+
+from brainworth.erosion import rdms, rsa
+from brainworth.job import job, write_result
+
+with job(snakemake) as given:
+    data = rsa.analyse(
+        rdms.read(Path(snakemake.input.rdms)),
+        **given["erosion.rsa"],
+        interval=given["interval"],
+        seed=given["seed"],
+        n_threads=snakemake.threads,
+    )
+    write_result(snakemake, given, given["study"], data)
