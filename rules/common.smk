@@ -19,6 +19,12 @@ try:
 except BrainworthError as error:
     raise WorkflowError(str(error)) from None
 
+if CONFIG.rdms.file is not None and not Path(CONFIG.rdms.file).is_file():
+    raise WorkflowError(
+        f"rdms.file: {CONFIG.rdms.file} does not exist; put the file there, or say where it is with "
+        "--config 'rdms={file: PATH}'"
+    )
+
 STUDY = CONFIG.study
 DATA = f"data/{STUDY}"
 OUT = f"results/{STUDY}"

@@ -30,7 +30,7 @@ Count = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """A section in which an unknown key or a wrong type is an error."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -234,7 +234,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BrainworthError(f"{path} does not exist; expected a YAML configuration") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BrainworthError(f"{path} is not readable as YAML: {error}") from None
     if content is None:
         return {}
@@ -254,7 +254,10 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{key}: missing; take it from config.yaml"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message} (got {problem['input']!r})" if place else message
+    # Where a key may be of several kinds, pydantic puts the kind it tried after the key.
+    key = ".".join(part for part in place if part.isidentifier() or part.isdecimal())
+    given = "" if isinstance(problem["input"], dict) else f" (got {problem['input']!r})"
+    return f"{key}: {message}{given}" if place else message
 
 
 def _keys_at(place: list[str]) -> list[str]:

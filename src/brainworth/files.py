@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from pathlib import Path
 def whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`, moved into place if the block succeeds.
 
-    A crash leaves at most a ``.NAME.PID.part`` file, never a short file under the final name.
+    A crash leaves at most a ``.NAME.PID.TOKEN.part`` file, never a short file under the final name.
+    Each writer has its own, so the last of several writers wins, with a whole file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         yield part
         with part.open("rb") as handle:

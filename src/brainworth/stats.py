@@ -44,8 +44,16 @@ def permutation_p(observed: float, null: np.ndarray, *, alternative: str = "grea
     -----
     The p-value is never 0 (Phipson & Smyth 2010). Values that differ from the observed one by
     rounding only (1e-12 of the larger) count as ties.
+
+    Raises
+    ------
+    ValueError
+        If a statistic is NaN or infinite: it would compare as smaller than none, and be
+        significant.
     """
     null = np.asarray(null, dtype=float)
+    if not (np.isfinite(observed) and np.isfinite(null).all()):
+        raise ValueError("a p-value needs finite statistics; the observed or a permuted one is not")
     slack = 1e-12 * max(abs(observed), float(np.abs(null).max(initial=0.0)))
     greater = float((np.count_nonzero(null >= observed - slack) + 1) / (null.size + 1))
     less = float((np.count_nonzero(null <= observed + slack) + 1) / (null.size + 1))

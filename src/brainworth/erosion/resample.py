@@ -4,8 +4,8 @@ A bootstrap sample of stimuli is a vector of multiplicities w, and the pair (i, 
 stimuli is in it w_i w_j times; a stimulus paired with its own copy has no dissimilarity and stays
 out. So every sample's similarity follows from weighted sums over the original pairs, which is exact
 and needs no resampled matrix. For ``spearman`` and ``rho-a`` the ranks are taken once, on all
-stimuli; ranking each sample anew changes a draw by about a tenth of the interval's own sampling
-error or less (tests/erosion/test_resample.py).
+stimuli; ranking every sample anew moves a draw by 0.18, 0.12 and 0.08 of the standard error with
+30, 60 and 120 stimuli (measured; tests/erosion/test_resample.py holds it to that).
 """
 
 from __future__ import annotations

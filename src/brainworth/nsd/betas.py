@@ -71,7 +71,8 @@ def read_session(path: Path, table: rois.VoxelTable) -> np.ndarray:
     try:
         with h5py.File(path, "r") as file:
             betas = _check_betas(file, path, table.shape)
-            if betas.chunks == (len(betas), 1, 1, 1) and betas.compression is None:
+            filters = betas.id.get_create_plist().get_nfilters()
+            if betas.chunks == (len(betas), 1, 1, 1) and not filters:
                 try:
                     return _read_voxel_chunks(betas, table.ijk)
                 except RuntimeError:
@@ -253,9 +254,11 @@ def read_responses(path: Path, region: str, rows: np.ndarray | None = None) -> R
 
 
 def _check_betas(file: h5py.File, path: Path, shape: tuple[int, int, int]) -> h5py.Dataset:
-    if "betas" not in file:
-        raise BrainworthError(f"{path} has no dataset /betas; it is not an NSD betas file")
-    betas = file["betas"]
+    betas = file.get("betas")
+    if not isinstance(betas, h5py.Dataset):
+        raise BrainworthError(
+            f"{path} has no dataset /betas; it is not an NSD betas file: fetch it again"
+        )
     expected = (registry.TRIALS_PER_SESSION, *reversed(shape))
     if betas.shape != expected:
         raise BrainworthError(

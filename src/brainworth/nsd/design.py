@@ -140,9 +140,10 @@ def check_stim_info(path: Path, design: ExpDesign) -> None:
             "the two files do not belong together: fetch both again"
         )
 
-    if table.isna().any(axis=None):
+    numeric = all(pd.api.types.is_numeric_dtype(table[name]) for name in ("nsdId", *names))
+    if table.isna().any(axis=None) or not numeric:
         raise BrainworthError(
-            f"{path} has empty cells in {needed[:2]} or subjectS_repR; fetch it again"
+            f"{path} has empty cells or text in {needed[:2]} or subjectS_repR; fetch it again"
         )
     shared = table.loc[table["shared1000"].astype(bool), "nsdId"].to_numpy()
     if not np.array_equal(np.sort(shared), design.shared):
@@ -219,7 +220,9 @@ def match(design: ExpDesign, sessions: dict[str, int], min_repetitions: int) -> 
 def shared_counts(trials: pd.DataFrame) -> pd.DataFrame:
     """Count the presentations of every shared stimulus (rows, nsd_id) in every subject."""
     shared = trials[trials["shared"]]
-    return pd.crosstab(shared["nsd_id"], shared["subject"])
+    counts = pd.crosstab(shared["nsd_id"], shared["subject"])
+    # A subject who saw no shared stimulus has no column yet.
+    return counts.reindex(columns=trials["subject"].unique(), fill_value=0)
 
 
 def summarise(
@@ -304,6 +307,6 @@ def _integers(content: dict, name: str, path: Path) -> np.ndarray:
     values = np.asarray(content[name])
     if values.dtype.kind not in "iuf" or not values.size:
         raise BrainworthError(f"{path}: {name} must hold numbers; fetch it again")
-    if not np.array_equal(values, np.rint(values)):
+    if not (np.isfinite(values).all() and np.array_equal(values, np.rint(values))):
         raise BrainworthError(f"{path}: {name} must hold whole numbers; fetch it again")
     return values.astype(np.int64)

@@ -6,6 +6,7 @@ mask is therefore always ``volume == label``, never ``volume != 0``.
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,13 +119,13 @@ def read_labels(path: Path) -> np.ndarray:
         If it is not a readable 3-D volume of integers from -1 on.
     """
     values = read_volume(path)
-    labels = np.rint(values)
-    if not np.array_equal(labels, values) or labels.min(initial=0) < -1:
+    largest = np.iinfo(np.int16).max
+    if not (np.all((values >= -1) & (values <= largest)) and np.all(values == np.rint(values))):
         raise BrainworthError(
             f"{path} must hold integer labels from -1 (not cortex) on; "
             "it is damaged or not an ROI volume; fetch it again"
         )
-    return labels.astype(np.int16)
+    return values.astype(np.int16)
 
 
 def read_volume(path: Path) -> np.ndarray:
@@ -136,7 +137,11 @@ def read_volume(path: Path) -> np.ndarray:
         If the file is missing, is damaged, or is not three-dimensional.
     """
     try:
-        values = np.asarray(nib.load(path).dataobj, dtype=np.float64)
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            # Unpacked to the end, since only there gzip compares its checksum; nibabel stops before.
+            content = gzip.decompress(content)
+        values = np.asarray(nib.Nifti1Image.from_bytes(content).dataobj, dtype=np.float64)
     except FileNotFoundError:
         raise BrainworthError(
             f"{path} does not exist; fetch it, or check the data folder"
@@ -171,7 +176,7 @@ def read_label_table(path: Path) -> dict[str, int]:
         parts = line.split()
         if not parts:
             continue
-        if len(parts) < 2 or not parts[0].lstrip("-").isdigit() or parts[1] in table:
+        if len(parts) < 2 or not parts[0].removeprefix("-").isdecimal() or parts[1] in table:
             raise BrainworthError(
                 f"{path}, line {number}: expected 'NUMBER NAME' with each name once, got {line!r}"
             )

@@ -82,6 +82,9 @@ def write_expdesign(path: Path, ordering: np.ndarray, images: np.ndarray, scale:
     }
     with files.whole(path) as part, part.open("wb") as handle:
         scipy.io.savemat(handle, content, do_compression=True)
+        # The header's text holds the time of writing; without it, equal designs are equal files.
+        handle.seek(0)
+        handle.write(b"MATLAB 5.0 MAT-file, simulated by brainworth".ljust(116))
 
 
 def write_stim_info(path: Path, ordering: np.ndarray, images: np.ndarray, scale: Scale) -> None:

@@ -1,0 +1,62 @@
+# brainworth in two commands: `make run` and `make test`. Both set up what they need in .venv.
+#
+#   make run STUDY=studies/nsd.yaml   another study
+#   make run CORES=4                  fewer cores (default: all)
+#   make run ARGS="-n"                more arguments for snakemake
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(if $(shell command -v $(name)),$(name))))
+CORES ?= all
+STUDY ?=
+ARGS ?=
+BIN := .venv/bin
+OVERLAY := $(if $(STUDY),--configfile $(STUDY))
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format unit workflow bench clean
+
+help: ## list what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/run.stamp ## set up and run a study to its PDF
+	$(BIN)/snakemake --cores $(CORES) $(OVERLAY) $(ARGS)
+	@case " $(ARGS) " in *" -n "*|*" --dry-run "*) ;; *) $(BIN)/brainworth summary $(STUDY) ;; esac
+
+test: lint unit workflow ## set up and run all checks and tests
+
+lint: .venv/test.stamp ## formatting and style of Python and Snakemake code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check .
+	$(BIN)/snakemake --lint
+
+format: .venv/test.stamp ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt .
+
+unit: .venv/test.stamp ## tests of the library
+	$(BIN)/pytest -q -m "not workflow"
+
+workflow: .venv/test.stamp ## tests that run Snakemake itself
+	$(BIN)/pytest -q -m workflow
+
+bench: .venv/test.stamp ## benchmarks against other implementations
+	$(BIN)/python benchmarks/rsa.py
+	$(BIN)/python benchmarks/extraction.py
+
+clean: ## remove the products of all studies (not downloads, not .venv)
+	rm -rf results figures logs paper/*.pdf .snakemake
+
+.venv/python.stamp:
+	@test -n "$(PYTHON)" || { echo "brainworth needs Python 3.11 or newer on the PATH (or make PYTHON=/path/to/python3.11)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "brainworth needs Python 3.11 or newer, not $$($(PYTHON) -V) (or make PYTHON=/path/to/python3.11)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/run.stamp: .venv/python.stamp pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/test.stamp: .venv/python.stamp pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@ .venv/run.stamp

@@ -1,0 +1,139 @@
+"""The JSON a report is made of, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from brainworth import results
+from brainworth.errors import BrainworthError
+from brainworth.report import figures
+
+TESTS = ("rsa", "fingerprinting", "heteroscedasticity")
+SOURCES = ("simulated", "local", "s3", "rdms")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a report may print.
+
+    Attributes
+    ----------
+    study : str
+    source : {"simulated", "local", "s3", "rdms"}
+        Where the data came from; ``rdms`` are RDMs measured elsewhere.
+    envelopes : dict from str to dict
+        All results in the order they were given, by file name.
+    tests : dict from str to dict
+        The data of each test, in the order of the report.
+    figures : dict from str to path
+        The figure of each test.
+    matching : dict or None
+        What the matching of stimuli found.
+    betas : list of dict
+        What was extracted, one entry a subject.
+    planted : dict from str to dict
+        For each test the planted rows by region; empty unless the data are simulated.
+    """
+
+    study: str
+    source: str
+    envelopes: dict[str, dict[str, Any]]
+    tests: dict[str, dict[str, Any]]
+    figures: dict[str, Path]
+    matching: dict[str, Any] | None
+    betas: list[dict[str, Any]]
+    planted: dict[str, dict[str, dict[str, Any]]]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the data are simulated."""
+        return self.source == "simulated"
+
+    @property
+    def version(self) -> str:
+        """The version of brainworth that made the results; several if they differ."""
+        found = {envelope["software"]["brainworth"] for envelope in self.envelopes.values()}
+        return ", ".join(sorted(found))
+
+    def params(self, test: str) -> dict[str, Any]:
+        """Return the configuration a test was given."""
+        return next(e["params"] for e in self.envelopes.values() if e["rule"] == test)
+
+    def truth(self, test: str, region: str) -> dict[str, Any]:
+        """Return what was planted for a test in a region; empty if nothing is known."""
+        return self.planted.get(test, {}).get(region, {})
+
+
+def gather(
+    paths: Sequence[str | Path], pictures: Sequence[str | Path], *, study: str, source: str
+) -> Evidence:
+    """Read the results of a study and find its figures.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        JSON results: those of the tests, and any of the data and the planted truth.
+    pictures : sequence of path
+        The PNG of each test, named after it.
+    study, source : str
+
+    Raises
+    ------
+    BrainworthError
+        If a file is missing, altered, of another study or given twice, a test has no figure, a
+        figure was drawn from other results, or there is no test at all.
+    """
+    if source not in SOURCES:
+        raise BrainworthError(f"source is {source!r}, expected one of {', '.join(SOURCES)}")
+    envelopes: dict[str, dict[str, Any]] = {}
+    for path in map(Path, paths):
+        envelope = results.read(path)
+        if envelope["study"] != study:
+            raise BrainworthError(
+                f"{path} belongs to study {envelope['study']}, expected {study}; "
+                "give the results of one study"
+            )
+        if path.name in envelopes:
+            raise BrainworthError(f"{path}: there are two results of this name; give one")
+        envelopes[path.name] = envelope
+    by_rule = {envelope["rule"]: envelope for envelope in envelopes.values()}
+    tests = {test: by_rule[test]["data"] for test in TESTS if test in by_rule}
+    if not tests:
+        raise BrainworthError(
+            f"study {study} has no result of a test ({', '.join(TESTS)}); run one of them first"
+        )
+    planted = by_rule.get("planted", {"data": {}})["data"]
+    return Evidence(
+        study=study,
+        source=source,
+        envelopes=envelopes,
+        tests=tests,
+        figures={test: _picture(test, pictures, by_rule) for test in tests},
+        matching=by_rule.get("match_stimuli", {}).get("data"),
+        betas=[e["data"] for e in envelopes.values() if e["rule"] == "extract_betas"],
+        planted={
+            test: {row["region"]: row for row in planted.get(test, [])}
+            for test in tests
+            if test in planted
+        },
+    )
+
+
+def _picture(test: str, pictures: Sequence[str | Path], by_rule: dict[str, dict]) -> Path:
+    found = [path for path in map(Path, pictures) if path.stem == test]
+    if not found or not found[0].is_file():
+        raise BrainworthError(
+            f"the figure {test}.png of this test is missing; run the rule that draws it"
+        )
+    with Image.open(found[0]) as image:
+        drawn_from = image.info.get("Source")
+    if drawn_from != figures.source_of(by_rule[test], by_rule.get("planted")):
+        raise BrainworthError(
+            f"{found[0]} was not drawn from the results given; delete it and run again"
+        )
+    return found[0]

@@ -1,0 +1,76 @@
+"""The figure of a test, from its JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from brainworth import results
+from brainworth.errors import BrainworthError
+from brainworth.report import (
+    figure_fingerprinting,
+    figure_heteroscedasticity,
+    figure_rsa,
+    style,
+)
+
+DRAWINGS = {
+    "rsa": figure_rsa.drawing,
+    "fingerprinting": figure_fingerprinting.drawing,
+    "heteroscedasticity": figure_heteroscedasticity.drawing,
+}
+
+
+def draw(
+    test: str,
+    result: str | Path,
+    planted: str | Path | None,
+    png: str | Path,
+    pdf: str | Path,
+) -> None:
+    """Draw the figure of one test.
+
+    Parameters
+    ----------
+    test : {"rsa", "fingerprinting", "heteroscedasticity"}
+    result : path
+        The JSON of this test.
+    planted : path or None
+        The JSON of the planted truth, if the data are simulated.
+    png, pdf : path
+        Where the figure goes, as an image and as vectors.
+
+    Raises
+    ------
+    BrainworthError
+        If there is no such figure, or the JSON is missing, altered, of another test or study.
+    """
+    if test not in DRAWINGS:
+        raise BrainworthError(f"there is no figure for {test!r}; there is one for {_listed()}")
+    envelope = results.read(result)
+    if envelope["rule"] != test:
+        raise BrainworthError(
+            f"{result} is a result of {envelope['rule']}, expected one of {test}; "
+            "give the JSON of this test"
+        )
+    known, truth = {}, None
+    if planted is not None:
+        truth = results.read(planted)
+        if truth["study"] != envelope["study"]:
+            raise BrainworthError(
+                f"{planted} belongs to study {truth['study']} and {result} to "
+                f"{envelope['study']}; give files of one study"
+            )
+        known = {row["region"]: row for row in truth["data"].get(test, [])}
+    with style.applied():
+        drawn = DRAWINGS[test](envelope["data"], known)
+        style.save(drawn, png, pdf, source_of(envelope, truth))
+
+
+def source_of(envelope: dict[str, Any], truth: dict[str, Any] | None) -> str:
+    """Return the digests a figure was drawn from, as its metadata keep them."""
+    return " ".join(each["digest"] for each in (envelope, truth) if each is not None)
+
+
+def _listed() -> str:
+    return ", ".join(DRAWINGS)

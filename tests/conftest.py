@@ -1,0 +1,51 @@
+"""What several test files share: the default study and one simulated NSD of the smallest size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from brainworth import config
+from brainworth.nsd import registry, simulate
+from brainworth.nsd.simulate import scales
+
+REPOSITORY = Path(__file__).parents[1]
+SEED = 7
+
+
+@dataclass(frozen=True)
+class SimulatedTree:
+    """A simulated NSD on disk; tests read it, and copy what they change."""
+
+    root: Path
+    simulation: config.Simulation
+    seed: int
+    sessions: dict[str, int]
+
+
+@pytest.fixture(scope="session")
+def repository():
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def default_config():
+    return config.load(REPOSITORY / "config.yaml")
+
+
+@pytest.fixture(scope="session")
+def tiny_simulation(default_config):
+    return default_config.simulation.model_copy(update={"scale": "tiny"})
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_simulation, tmp_path_factory):
+    """All subjects and sessions of simulated NSD at scale tiny."""
+    root = tmp_path_factory.mktemp("tiny")
+    sessions = {name: scales.n_sessions("tiny", name, "all") for name in registry.SUBJECTS}
+    simulate.write_experiment(root, tiny_simulation, SEED)
+    for subject, n in sessions.items():
+        simulate.write_subject(root, tiny_simulation, subject, n, SEED)
+    return SimulatedTree(root, tiny_simulation, SEED, sessions)

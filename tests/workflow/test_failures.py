@@ -1,0 +1,61 @@
+"""What a user sees when something is wrong, and what is left on disk."""
+
+import json
+
+import pytest
+from conftest import TINY
+
+pytestmark = pytest.mark.workflow
+
+
+def failure(project, *arguments) -> str:
+    done = project.snakemake("--cores", "2", *arguments, check=False)
+    assert done.returncode == 1
+    return done.stdout + done.stderr
+
+
+def test_a_misspelt_key(project):
+    project.write_study(TINY | {"erosion": {"rsa": {"n_permuations": 5}}})
+    text = failure(project)
+    assert "erosion.rsa.n_permuations: unknown key; did you mean 'n_permutations'?" in text
+
+
+def test_nested_values_from_the_command_line_are_strings_and_refused(project):
+    text = failure(project, "--config", "erosion={rsa: {n_bootstrap: 500}}")
+    assert "erosion.rsa.n_bootstrap: Input should be a valid integer (got '500')" in text
+
+
+def test_missing_rdms(project):
+    tests = {"tests": ["rsa"]}
+    project.write_study({"study": "rdms", "rdms": {"file": "absent.mat"}, "erosion": tests})
+    assert "rdms.file: absent.mat does not exist; put the file there" in failure(project)
+
+
+@pytest.mark.parametrize("source", ["local", "s3"])
+def test_terms_come_first(project, source):
+    project.write_study(TINY | {"data": {"source": source, "local_dir": "/nowhere"}})
+    text = failure(project)
+    assert "accept_nsd_terms" in text
+    assert "Traceback" not in text.split("fetch_experiment:")[1].splitlines()[0]
+
+
+def test_a_truncated_session_stops_its_subject_and_leaves_nothing(editable):
+    folder = editable.folder
+    session = next((folder / "data/tiny/nsddata_betas").glob("**/subj03/**/betas_session02.hdf5"))
+    session.write_bytes(session.read_bytes()[:100_000])
+    text = failure(editable, "--keep-going")
+    assert "extract_betas" in text
+    assert "betas_session02.hdf5 cannot be read" in text
+    assert "delete it and fetch it again" in text
+    left = [path.name for path in (folder / "results/tiny/data").iterdir() if "subj03" in path.name]
+    assert left == []
+
+
+def test_an_edited_result_is_refused_by_the_report(editable):
+    path = editable.folder / "results/tiny/erosion/rsa.json"
+    envelope = json.loads(path.read_text())
+    envelope["data"]["regions"][0]["similarity"]["estimate"] = 0.99
+    path.write_text(json.dumps(envelope))
+    text = failure(editable)
+    assert "rsa.json was changed after it was written" in text
+    assert not (editable.folder / "paper/tiny.pdf").exists()
