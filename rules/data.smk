@@ -23,7 +23,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
         params:
             config=keys("seed", "simulation"),
             code=code("simulate_experiment.py"),
-            root=DATA,
+            root=data_root,
         script:
             "../scripts/simulate_experiment.py"
 
@@ -48,7 +48,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
             params:
                 config=keys("seed", "simulation"),
                 code=code("simulate_subject.py"),
-                root=DATA,
+                root=data_root,
                 subject=_subject,
                 sessions=SESSIONS[_subject],
             script:
@@ -71,8 +71,8 @@ if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
         params:
             config=keys("data"),
             code=code("fetch.py"),
-            root=DATA,
-            keys=registry.design_keys() + registry.atlas_keys(),
+            root=data_root,
+            objects=registry.design_keys() + registry.atlas_keys(),
         script:
             "../scripts/fetch.py"
 
@@ -94,16 +94,10 @@ if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
             params:
                 config=keys("data"),
                 code=code("fetch.py"),
-                root=DATA,
-                keys=registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES),
+                root=data_root,
+                objects=registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES),
             script:
                 "../scripts/fetch.py"
-
-
-def subject_files(wildcards):
-    """List the NSD files that the extract of one subject reads."""
-    subject = wildcards.subject
-    return in_data(registry.subject_keys(subject, SESSIONS[subject], VOLUMES))
 
 
 rule match_stimuli:
@@ -150,6 +144,6 @@ rule extract_betas:
     params:
         config=keys("rois"),
         code=code("extract_betas.py"),
-        root=DATA,
+        root=data_root,
     script:
         "../scripts/extract_betas.py"

@@ -5,7 +5,7 @@ The study itself is run, with the seed users get, so what is asserted here is wh
 """
 
 import pytest
-from conftest import copy_project
+from project import copy_project
 
 pytestmark = pytest.mark.workflow
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import TINY
+from project import TINY
 
 pytestmark = pytest.mark.workflow
 

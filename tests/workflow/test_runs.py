@@ -7,7 +7,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from conftest import TINY, copy_project
+from project import TINY, copy_project
 
 pytestmark = pytest.mark.workflow
 

@@ -156,6 +156,7 @@ def table(
     rows: Sequence[Sequence[str]],
     notes: Notes | None = None,
     *,
+    groups: Sequence[tuple[str, int]] = (),
     sizes: Sequence[float] = TABLE_SIZES,
     split: bool = False,
 ) -> list[Flowable]:
@@ -168,11 +169,16 @@ def table(
     ----------
     number : int or None
         None for a table without number.
+    groups : sequence of (str, int)
+        Headings above the header, each with the number of columns it covers; they may be empty.
     split : bool
         Let the table run over the page; its header is repeated either way.
     """
     size, widths = _fit(columns, rows, sizes)
+    above, lines = _group_row(groups, size)
+    top = len(above)
     cells = [
+        *above,
         [Paragraph(column.header, _cell(column.align, size, BOLD)) for column in columns],
         *(
             [
@@ -182,7 +188,7 @@ def table(
             for row in rows
         ),
     ]
-    grid = Table(cells, colWidths=widths, repeatRows=1, hAlign="LEFT")
+    grid = Table(cells, colWidths=widths, repeatRows=top + 1, hAlign="LEFT")
     grid.setStyle(
         TableStyle(
             [
@@ -190,13 +196,14 @@ def table(
                 ("RIGHTPADDING", (0, 0), (-1, -1), PADDING),
                 ("TOPPADDING", (0, 0), (-1, -1), 1.2),
                 ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8),
-                ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
-                ("VALIGN", (0, 1), (-1, -1), "TOP"),
+                ("VALIGN", (0, 0), (-1, top), "BOTTOM"),
+                ("VALIGN", (0, top + 1), (-1, -1), "TOP"),
                 ("LINEABOVE", (0, 0), (-1, 0), 0.9, RULE),
-                ("LINEBELOW", (0, 0), (-1, 0), 0.5, RULE),
+                ("LINEBELOW", (0, top), (-1, top), 0.5, RULE),
+                *lines,
                 ("LINEBELOW", (0, -1), (-1, -1), 0.9, RULE),
                 *(
-                    [("LINEBELOW", (0, 1), (-1, -2), 0.25, colors.HexColor("#CCCCCC"))]
+                    [("LINEBELOW", (0, top + 1), (-1, -2), 0.25, colors.HexColor("#CCCCCC"))]
                     if any(column.wraps for column in columns)
                     else []
                 ),
@@ -213,6 +220,21 @@ def table(
         head.keepWithNext = True
         return parts
     return [KeepTogether(parts)]
+
+
+def _group_row(groups: Sequence[tuple[str, int]], size: float) -> tuple[list, list]:
+    """Return the row above the header, if there is one, and what joins its cells."""
+    if not groups:
+        return [], []
+    row, commands, place = [], [], 0
+    for text, n in groups:
+        row += [Paragraph(text, _cell("center", size, BOLD)), *[""] * (n - 1)]
+        if n > 1:
+            commands.append(("SPAN", (place, 0), (place + n - 1, 0)))
+        if text:
+            commands.append(("LINEBELOW", (place, 0), (place + n - 1, 0), 0.3, RULE))
+        place += n
+    return [row], commands
 
 
 def _cell(align: str, size: float, font: str) -> ParagraphStyle:

@@ -1,0 +1,471 @@
+"""The chapter on RSA."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from reportlab.platypus import Flowable
+
+from brainworth.report import layout, published
+from brainworth.report.claims import Claim, alpha, covered, inside, signed_span, significant, where
+from brainworth.report.evidence import Evidence
+from brainworth.report.figure_rsa import MOST_REGIONS_WITH_PAIRS
+from brainworth.report.layout import Column, Notes
+from brainworth.report.numbers import (
+    comparison,
+    count,
+    estimate,
+    interval,
+    number,
+    p_value,
+    percent,
+    span,
+    things,
+    whole,
+)
+
+MEASURES = {
+    "correlation": "correlation distance (1 − Pearson r over voxels) between the subject's mean "
+    "patterns, as published",
+    "crossnobis": "the crossnobis distance between patterns",
+    "external": "taken as they were measured elsewhere",
+}
+
+
+def methods(evidence: Evidence) -> list[Flowable]:
+    """Say what was computed, with the parameters that were used."""
+    data = evidence.tests["rsa"]
+    level = percent(data["interval"])
+    crossnobis = any("crossnobis" in region["by_measure"] for region in data["regions"])
+    repeated = any(region["reliability"] for region in data["regions"])
+    control = any(region["mismatched"] for region in data["regions"])
+    return [
+        layout.heading("Cross-subject RSA", 2),
+        layout.body(
+            f"Representational dissimilarity matrices (RDMs) of {things(data['n_stimuli'], 'stimulus')}"
+            f" are {MEASURES.get(data['measure'], escape(data['measure']))}. The RDMs of two subjects"
+            f" are compared by {comparison(data['comparison'])} correlation of their upper triangles,"
+            " and the similarity of a region is the mean over all pairs of subjects [3].",
+            "<b>Null.</b> The stimuli of every subject are relabelled independently, "
+            f"{whole(data['n_permutations'])} times and in the same way in every region; the"
+            " family-wise p-value compares with the largest similarity over regions [6].",
+            f"<b>Intervals.</b> {whole(data['n_bootstrap'])} bootstrap samples of stimuli (BCa [7]; a"
+            " stimulus paired with its own copy has no dissimilarity and is left out) and, named"
+            " apart, of subjects (percentile). For rank correlations the ranks are taken once, on"
+            " all stimuli, and not anew in each sample; this changes an interval by less than its"
+            " own sampling error.",
+            "<b>Noise ceiling.</b> The mean similarity of each subject's RDM with the pooled RDM of"
+            " the other subjects (lower) and of all subjects (upper).",
+        ),
+        layout.body(
+            (
+                "<b>Correction for reliability.</b> With RDMs from disjoint parts of each subject's"
+                " data (repetitions or sessions), the similarity between parts of two subjects is"
+                " divided by the geometric mean of the similarities between parts of each of them:"
+                " an estimate of the similarity of the noise-free RDMs, 1 if subjects share their"
+                " geometry. Subjects whose reliability has an interval that reaches zero are left"
+                " out and counted."
+                if repeated
+                else "<b>Reliability.</b> There are no RDMs from disjoint parts of a subject's data,"
+                " so that no similarity can be corrected for noise."
+            ),
+            (
+                "<b>Crossnobis.</b> A second RDM is cross-validated between repetitions [4]. Its"
+                " noise is not whitened: voxels are z-scored, and their noise covariance is not"
+                " used."
+                if crossnobis
+                else ""
+            ),
+            (
+                "<b>Control: mismatched stimuli.</b> The same analysis with other images, drawn at"
+                " random for every subject and in random order. It must give zero; it is what a"
+                " wrong mapping of stimulus ids looks like. Its interval follows from its own"
+                f" permutation null ({level} %), its p-value is two-sided."
+                if control
+                else ""
+            ),
+        ),
+    ]
+
+
+def abstract(evidence: Evidence) -> str:
+    """Return what the abstract says about this test."""
+    data = evidence.tests["rsa"]
+    regions = data["regions"]
+    text = (
+        "<b>RSA:</b> the similarity of RDMs between subjects, as published, is "
+        f"{span(_estimates(regions))} {where(_labels(regions))}, above its permutation null in "
+        f"{_above(data)} (family-wise p ≤ {alpha(data['interval'])})"
+    )
+    corrected = _corrected(regions)
+    if corrected:
+        text += f"; corrected for the reliability of the RDMs it is {span(corrected)}"
+        text += f" (planted: {span(_planted(evidence))})" if evidence.planted.get("rsa") else ""
+    else:
+        text += "; without repeated measurements it cannot be corrected for noise"
+    return text + "."
+
+
+def claims(evidence: Evidence) -> list[Claim]:
+    """Return the published claims that this test is about."""
+    data = evidence.tests["rsa"]
+    regions, level = data["regions"], data["interval"]
+    similar = f"{span(_estimates(regions))} {where(_labels(regions))}"
+    largest = max(region["similarity"]["p_familywise"] for region in regions)
+    null = f"permutation null {_null_band(regions)}"
+    above = f"above the null in {_above(data)}, family-wise p up to {_p(largest, data)}"
+    corrected = _corrected(regions)
+    fixed = (
+        f"corrected for reliability {span(corrected)}" if corrected else "no reliability, so none"
+    )
+    n_above = significant((r["similarity"]["p_familywise"] for r in regions), level)
+    held = "contradicted" if n_above else "not contradicted"
+    pairs = [
+        (evidence.truth("rsa", region["label"]).get("similarity"), _bounds(region))
+        for region in regions
+    ]
+    truth = f"Planted {span(_planted(evidence))}, {covered(pairs)}." if corrected else ""
+    reproduced = [region for region in regions if region["label"] in published.RSA_TABLE]
+    agree = sum(
+        inside(published.RSA_TABLE[r["label"]], r["similarity"]["interval_stimuli"]["bca"])
+        for r in reproduced
+    )
+    full = sum((_bounds(region) or [0, 0])[1] >= 1 for region in regions)
+    shared = sum((_bounds(region) or [0, 0])[0] > 0 for region in regions)
+    return [
+        Claim(
+            f"RSA, text and caption: {published.RSA_TEXT} {published.RSA_CAPTION}",
+            similar,
+            f"{above}; {null}",
+            f"{held}: {above}",
+            "Similarity was planted, so that this only shows that the test can see it.",
+        ),
+        Claim(
+            f"RSA, results table of the same source: {published.RSA_TABLE_TEXT}",
+            f"{_tabulated(reproduced)}",
+            f"noise ceiling {_ceilings(regions)}; {null}",
+            f"published value inside the interval in {count(agree, len(reproduced))} regions"
+            if reproduced
+            else "none of these regions is here",
+            "The published values are of other data.",
+        ),
+        Claim(
+            f"Its reading: {published.RSA_MEANING}",
+            similar,
+            fixed,
+            f"corrected similarity above zero in {count(shared, len(regions))} regions, "
+            f"with 1 inside its interval in {count(full, len(regions))}"
+            if corrected
+            else "not decided",
+            truth,
+        ),
+    ]
+
+
+def results(evidence: Evidence, number_of) -> list[Flowable]:
+    """Return the figure, the tables and the reading.
+
+    Parameters
+    ----------
+    number_of : object
+        Gives the next number: ``number_of.figure()``, ``number_of.table()``.
+    """
+    data = evidence.tests["rsa"]
+    single = len(data["regions"]) <= MOST_REGIONS_WITH_PAIRS
+    return [
+        layout.heading("Cross-subject RSA", 2),
+        *_reading(evidence),
+        layout.figure(evidence.figures["rsa"], number_of.figure(), _caption(evidence, single)),
+        *_similarity_table(evidence, number_of.table()),
+        *_corrected_table(evidence, number_of.table()),
+        *(_pair_tables(evidence, number_of) if single else []),
+    ]
+
+
+def _caption(evidence: Evidence, single: bool) -> str:
+    data = evidence.tests["rsa"]
+    level = percent(data["interval"])
+    truth = "rsa" in evidence.planted
+    control = any(region["mismatched"] for region in data["regions"])
+    shown = "the mean and every pair of subjects" if single else "the mean over pairs of subjects"
+    return " ".join(
+        text
+        for text in (
+            f"<b>Similarity of RDMs between subjects.</b> Shown are {shown} as published (circles;"
+            f" {level} % intervals over stimuli"
+            f"{'' if single else ', light over subjects'}), corrected for the"
+            " reliability of the RDMs (squares), the noise ceiling (light boxes) and the"
+            " permutation null (dark boxes).",
+            "Diamonds: the same computed from the planted noise-free responses; corrected values"
+            " that miss them would have falsified the correction."
+            if truth
+            else "",
+            "Triangles: the control with mismatched stimuli; away from the null it would have"
+            " falsified the test itself."
+            if control
+            else "",
+            "A similarity inside the null band would have falsified the statement that subjects"
+            " share geometry; a corrected similarity of 1 that they differ.",
+        )
+        if text
+    )
+
+
+def _reading(evidence: Evidence) -> list[Flowable]:
+    data = evidence.tests["rsa"]
+    regions, level = data["regions"], data["interval"]
+    n_above = significant((r["similarity"]["p_familywise"] for r in regions), level)
+    contradiction = layout.body(
+        "<b>The source contradicts itself on this test.</b> Its text says"
+        f" {published.RSA_TEXT} and a figure caption {published.RSA_CAPTION}; the results table of"
+        f" the same README gives {published.RSA_TABLE_TEXT} and reads them as"
+        f" {published.RSA_MEANING}. A similarity of 0.29 to 0.48 at p = 0.0002 is not zero: the two"
+        " statements exclude each other."
+    )
+    found = (
+        f"With the published estimator the similarity here is {span(_estimates(regions))}"
+        f" {where(_labels(regions))}; it exceeds its permutation null ({_null_band(regions)}) in"
+        f" {_above(data)} (family-wise p ≤ {alpha(level)})."
+    )
+    if evidence.simulated:
+        meaning = (
+            "Shared geometry was planted, so that this says nothing about brains; it shows that"
+            " the estimator finds what is there."
+        )
+    elif n_above == len(regions):
+        meaning = "These data side with the table and not with the sentence."
+    elif n_above:
+        meaning = "These data side with the table in these regions and with neither in the others."
+    else:
+        meaning = "These data do not tell the similarity from zero."
+    return [
+        contradiction,
+        layout.body(found, meaning, *_sound(evidence), _on_control(data), _cosine(data)),
+    ]
+
+
+def _sound(evidence: Evidence) -> list[str]:
+    data = evidence.tests["rsa"]
+    regions = data["regions"]
+    corrected = _corrected(regions)
+    if not corrected:
+        return [
+            "How much of the distance to 1 is noise cannot be said without repeated measurements."
+        ]
+    reliabilities = [r["reliability"]["mean"] for r in regions if r["reliability"]]
+    texts = [
+        f"The number mixes geometry with noise: the reliability of a single part is"
+        f" {span(reliabilities)}. Corrected for it, the similarity is {span(corrected)}, so that"
+        " subjects share a part of their geometry and not all of it"
+        if all((_bounds(r) or [0, 1])[0] > 0 and (_bounds(r) or [0, 1])[1] < 1 for r in regions)
+        else f"The number mixes geometry with noise: the reliability of a single part is"
+        f" {span(reliabilities)}. Corrected for it, the similarity is {span(corrected)}"
+    ]
+    texts[0] += "."
+    if evidence.planted.get("rsa"):
+        pairs = [
+            (evidence.truth("rsa", r["label"]).get("similarity"), _bounds(r)) for r in regions
+        ]
+        texts.append(f"The planted value ({span(_planted(evidence))}) is {covered(pairs)}.")
+    return texts
+
+
+def _on_control(data: dict[str, Any]) -> str:
+    rows = [region["mismatched"] for region in data["regions"] if region["mismatched"]]
+    if not rows:
+        return ""
+    low = significant((row["p"] for row in rows), data["interval"])
+    return (
+        f"With mismatched stimuli it is {span([row['estimate'] for row in rows], 4)}, different from"
+        f" zero in {count(low, len(rows))} regions (p ≤ {alpha(data['interval'])}, not corrected"
+        " for their number). A wrong id mapping therefore produces the sentence"
+        " “indistinguishable from zero”, and would be a way to explain it."
+    )
+
+
+def _cosine(data: dict[str, Any]) -> str:
+    return "" if data["cosine_warning"] is None else escape(data["cosine_warning"])
+
+
+def _similarity_table(evidence: Evidence, table: int) -> list[Flowable]:
+    data = evidence.tests["rsa"]
+    notes = Notes()
+    real = evidence.source in ("local", "s3")
+    rows = []
+    for region in data["regions"]:
+        similarity = region["similarity"]
+        subjects = similarity["interval_subjects"]
+        rows.append(
+            [
+                escape(region["label"]),
+                str(region["n_subjects"]),
+                estimate(similarity["estimate"], similarity["interval_stimuli"]["bca"]),
+                interval(subjects)
+                if subjects
+                else notes.missing(similarity["interval_subjects_reason"]),
+                escape(_p(similarity["p"], data)),
+                escape(_p(similarity["p_familywise"], data)),
+                interval(similarity["null_interval"]),
+                *([number(published.RSA_TABLE.get(region["label"]), 2)] if real else []),
+            ]
+        )
+    level = percent(data["interval"])
+    columns = [
+        Column("Region", "left", wraps=any(len(row[0]) > 12 for row in rows)),
+        Column("n"),
+        Column(f"Similarity [{level} % over stimuli]"),
+        Column("Over subjects"),
+        Column("p"),
+        Column("Family- wise p"),
+        Column(f"Null, {level} %"),
+        *([Column("Published")] if real else []),
+    ]
+    caption = (
+        f"RSA as published: mean {comparison(data['comparison'])} correlation of the RDMs of all"
+        f" pairs of n subjects, with its intervals and its permutation null"
+        f" ({whole(data['n_permutations'])} relabellings)."
+    )
+    return layout.table(table, caption, columns, rows, notes)
+
+
+def _corrected_table(evidence: Evidence, table: int) -> list[Flowable]:
+    data = evidence.tests["rsa"]
+    notes = Notes()
+    truth = "rsa" in evidence.planted
+    measures = list(data["regions"][0]["by_measure"])
+    other = measures[1] if len(measures) > 1 else None
+    rows = []
+    for region in data["regions"]:
+        ceiling, corrected = region["noise_ceiling"], region["corrected"]
+        reliability, control = region["reliability"], region["mismatched"]
+        planted = evidence.truth("rsa", region["label"]).get("similarity")
+        rows.append(
+            [
+                escape(region["label"]),
+                *(number(ceiling[bound]["estimate"]) for bound in ("lower", "upper")),
+                number(reliability["mean"])
+                if reliability
+                else notes.missing(region["reliability_reason"]),
+                estimate(corrected["estimate"], corrected["interval"]["bca"])
+                if corrected
+                else notes.missing(region["corrected_reason"]),
+                str(corrected["n_pairs"]) if corrected else "0",
+                *([number(planted)] if truth else []),
+                estimate(control["estimate"], control["interval"])
+                if control
+                else notes.missing(region["mismatched_reason"]),
+                *(
+                    [number(region["by_measure"].get(other, {}).get(data["comparison"]))]
+                    if other
+                    else []
+                ),
+            ]
+        )
+    columns = [
+        Column("Region", "left", wraps=any(len(row[0]) > 12 for row in rows)),
+        Column("lower"),
+        Column("upper"),
+        Column("Relia- bility"),
+        Column("Corrected similarity"),
+        Column("Pairs"),
+        *([Column("Planted")] if truth else []),
+        Column("Mismatched stimuli"),
+        *([Column(f"{other.capitalize()}")] if other else []),
+    ]
+    groups = [("", 1), ("Noise ceiling", 2), ("", len(columns) - 3)]
+    caption = (
+        "RSA, what decides what the similarity means: noise ceiling, mean reliability of one part"
+        " of a subject's data, similarity corrected for it (BCa interval over stimuli, mean over"
+        " the pairs of reliable subjects)"
+        f"{', planted truth' if truth else ''}, the control"
+        f"{', and the similarity of ' + other + ' RDMs' if other else ''}."
+    )
+    return layout.table(table, caption, columns, rows, notes, groups=groups)
+
+
+def _pair_tables(evidence: Evidence, number_of) -> list[Flowable]:
+    data = evidence.tests["rsa"]
+    answer = []
+    for region in data["regions"]:
+        notes = Notes()
+        planted = {
+            tuple(row["subjects"]): row["similarity"]
+            for row in evidence.truth("rsa", region["label"]).get("pairs", [])
+        }
+        rows = [
+            [
+                escape(" – ".join(pair["subjects"])),
+                estimate(pair["similarity"], pair["interval"]),
+                escape(_p(pair["p"], data)),
+                notes.missing(region["corrected_reason"] or "a subject of the pair is not reliable")
+                if pair["corrected"] is None
+                else number(pair["corrected"]),
+                *([number(planted.get(tuple(pair["subjects"])))] if planted else []),
+            ]
+            for pair in region["pairs"]
+        ]
+        columns = [
+            Column("Subjects", "left"),
+            Column(f"Similarity [{percent(data['interval'])} % over stimuli]"),
+            Column("p"),
+            Column("Corrected"),
+            *([Column("Planted")] if planted else []),
+        ]
+        caption = (
+            f"RSA, pairs of subjects in {escape(region['label'])}; percentile intervals, p-values"
+            " not corrected for the number of pairs."
+        )
+        answer += layout.table(number_of.table(), caption, columns, rows, notes, split=True)
+    return answer
+
+
+def _p(p: float | None, data: dict[str, Any]) -> str:
+    return p_value(p, data["n_permutations"])
+
+
+def _labels(regions: list[dict]) -> list[str]:
+    return [escape(region["label"]) for region in regions]
+
+
+def _estimates(regions: list[dict]) -> list[float]:
+    return [region["similarity"]["estimate"] for region in regions]
+
+
+def _corrected(regions: list[dict]) -> list[float]:
+    return [region["corrected"]["estimate"] for region in regions if region["corrected"]]
+
+
+def _bounds(region: dict) -> list[float] | None:
+    return region["corrected"] and region["corrected"]["interval"]["bca"]
+
+
+def _planted(evidence: Evidence) -> list[float]:
+    labels = [region["label"] for region in evidence.tests["rsa"]["regions"]]
+    return [evidence.truth("rsa", label).get("similarity") for label in labels]
+
+
+def _above(data: dict[str, Any]) -> str:
+    regions = data["regions"]
+    hits = significant((r["similarity"]["p_familywise"] for r in regions), data["interval"])
+    return count(hits, len(regions))
+
+
+def _null_band(regions: list[dict]) -> str:
+    bounds = [bound for region in regions for bound in region["similarity"]["null_interval"]]
+    return signed_span(bounds, 3)
+
+
+def _ceilings(regions: list[dict]) -> str:
+    lower = span([region["noise_ceiling"]["lower"]["estimate"] for region in regions])
+    upper = span([region["noise_ceiling"]["upper"]["estimate"] for region in regions])
+    return f"lower {lower}, upper {upper}"
+
+
+def _tabulated(regions: list[dict]) -> str:
+    if not regions:
+        return "none of these regions is here"
+    return ", ".join(
+        f"{escape(r['label'])}\N{NO-BREAK SPACE}{number(r['similarity']['estimate'], 2)}"
+        for r in regions
+    )
