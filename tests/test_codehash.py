@@ -161,7 +161,9 @@ def test_every_script_reaches_what_it_runs(repository):
     for script in everything:
         assert {"brainworth/job.py", "brainworth/results.py"} <= names_of(repository, script)
     simulated = names_of(repository, "simulate_subject.py")
-    assert {f"brainworth/nsd/simulate/{m}.py" for m in ("truth", "sessions", "anatomy")} <= simulated
+    assert {
+        f"brainworth/nsd/simulate/{m}.py" for m in ("truth", "sessions", "anatomy")
+    } <= simulated
     assert "brainworth/nsd/betas.py" in names_of(repository, "extract_betas.py")
 
 

@@ -41,10 +41,21 @@ def test_stream_does_not_depend_on_what_was_drawn_before():
 def test_streams_of_other_names_and_seeds_are_distinct_and_unrelated():
     names = [
         *itertools.product(("rsa", "rsb"), ("subj01", "subj02"), range(10)),
-        *[("rsa",), (), ("rsa", "subj01"), ("rsasubj01",), ("subj01", "rsa"), ("rsa", "", "subj01")],
+        *[
+            ("rsa",),
+            (),
+            ("rsa", "subj01"),
+            ("rsasubj01",),
+            ("subj01", "rsa"),
+            ("rsa", "", "subj01"),
+        ],
     ]
     draws = np.array(
-        [stats.stream(seed, *name).standard_normal(2000) for seed in (0, 1, 2**40) for name in names]
+        [
+            stats.stream(seed, *name).standard_normal(2000)
+            for seed in (0, 1, 2**40)
+            for name in names
+        ]
     )
     correlation = np.corrcoef(draws)[np.triu_indices(len(draws), 1)]
     assert np.abs(correlation).max() < 6 / np.sqrt(2000)
@@ -173,9 +184,7 @@ def test_max_statistic_controls_the_family_wise_error(correlation):
     shape = (n_families, n_null + 1)
     common = np.sqrt(correlation) * rng.standard_normal((*shape, 1))
     draws = common + np.sqrt(1 - correlation) * rng.standard_normal((*shape, k))
-    smallest = np.array(
-        [stats.max_statistic_p(family[0], family[1:]).min() for family in draws]
-    )
+    smallest = np.array([stats.max_statistic_p(family[0], family[1:]).min() for family in draws])
     low, high = band(0.05, n_families)
     assert low <= np.mean(smallest <= 0.05 + 1e-12) <= high  # exactly 5 %, not just at most
     single = np.array(

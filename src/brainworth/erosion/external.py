@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +127,7 @@ def _matlab(path: Path) -> tuple[list[_Rdm], None]:
             raise BrainworthError(
                 f"{path} is a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7')"
             )
-    variables = _read(path, "a MATLAB file", lambda: scipy.io.loadmat(path))
+    variables = _read(path, "a MATLAB file", lambda: _load_matlab(path))
     variables = {name: value for name, value in variables.items() if not name.startswith("__")}
     structs = [
         value
@@ -160,6 +162,15 @@ def _matlab(path: Path) -> tuple[list[_Rdm], None]:
     ], None
 
 
+def _load_matlab(path: Path) -> dict[str, Any]:
+    # SciPy's reader can crash the whole process on a damaged file, so another one tries it first.
+    program = "import sys, scipy.io; scipy.io.loadmat(sys.argv[1])"
+    trial = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    if trial.returncode != 0:
+        raise ValueError(trial.stderr.strip().rpartition("\n")[2] or "the reader crashed")
+    return scipy.io.loadmat(path)
+
+
 def _matlab_name(entry: np.void) -> str:
     name = np.asarray(entry["name"]) if "name" in entry.dtype.names else np.array([])
     return str(name.ravel()[0]).strip() if name.size == 1 else ""
@@ -167,7 +178,7 @@ def _matlab_name(entry: np.void) -> str:
 
 def _numpy(path: Path) -> tuple[list[_Rdm], np.ndarray | None]:
     def read() -> dict[str, np.ndarray]:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
     arrays = _read(path, "a NumPy archive without pickled objects", read)
@@ -235,10 +246,13 @@ def _descriptors(file: h5py.File, name: str) -> dict[str, np.ndarray]:
     if name not in file:
         return {}
     group = file[name]
+    # A damaged file can hold names that are not text.
     values = {
-        key: np.atleast_1d(group[key][()]) for key in group if isinstance(group[key], h5py.Dataset)
+        str(key): np.atleast_1d(group[key][()])
+        for key in group
+        if isinstance(group[key], h5py.Dataset)
     }
-    values |= {key: np.atleast_1d(value) for key, value in group.attrs.items()}
+    values |= {str(key): np.atleast_1d(value) for key, value in group.attrs.items()}
     return {
         key: np.char.decode(value.astype("S"), "utf-8") if value.dtype.kind in "SO" else value
         for key, value in values.items()

@@ -106,6 +106,24 @@ class Notes:
         return chr(ord("a") + number) if number < 26 else str(number + 1)
 
 
+@dataclass
+class Numbering:
+    """Numbers figures and tables in the order in which they are asked for."""
+
+    figures: int = 0
+    tables: int = 0
+
+    def figure(self) -> int:
+        """Return the number of the next figure."""
+        self.figures += 1
+        return self.figures
+
+    def table(self) -> int:
+        """Return the number of the next table."""
+        self.tables += 1
+        return self.tables
+
+
 GLUED = "\N{NO-BREAK SPACE}"
 
 

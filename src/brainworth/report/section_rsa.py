@@ -7,11 +7,11 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published
+from brainworth.report import layout, published, tables_rsa
 from brainworth.report.claims import Claim, alpha, covered, inside, signed_span, significant, where
 from brainworth.report.evidence import Evidence
 from brainworth.report.figure_rsa import MOST_REGIONS_WITH_PAIRS
-from brainworth.report.layout import Column, Notes
+from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
     comparison,
     count,
@@ -114,7 +114,7 @@ def claims(evidence: Evidence) -> list[Claim]:
     similar = f"{span(_estimates(regions))} {where(_labels(regions))}"
     largest = max(region["similarity"]["p_familywise"] for region in regions)
     null = f"permutation null {_null_band(regions)}"
-    above = f"above the null in {_above(data)}, family-wise p up to {_p(largest, data)}"
+    above = f"above the null in {_above(data)}, family-wise p up to {tables_rsa.p_of(largest, data)}"
     corrected = _corrected(regions)
     fixed = (
         f"corrected for reliability {span(corrected)}" if corrected else "no reliability, so none"
@@ -163,23 +163,17 @@ def claims(evidence: Evidence) -> list[Claim]:
     ]
 
 
-def results(evidence: Evidence, number_of) -> list[Flowable]:
-    """Return the figure, the tables and the reading.
-
-    Parameters
-    ----------
-    number_of : object
-        Gives the next number: ``number_of.figure()``, ``number_of.table()``.
-    """
+def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
+    """Return the reading, the figure and the tables."""
     data = evidence.tests["rsa"]
     single = len(data["regions"]) <= MOST_REGIONS_WITH_PAIRS
     return [
         layout.heading("Cross-subject RSA", 2),
         *_reading(evidence),
         layout.figure(evidence.figures["rsa"], number_of.figure(), _caption(evidence, single)),
-        *_similarity_table(evidence, number_of.table()),
-        *_corrected_table(evidence, number_of.table()),
-        *(_pair_tables(evidence, number_of) if single else []),
+        *tables_rsa.similarity(evidence, number_of.table()),
+        *tables_rsa.corrected(evidence, number_of.table()),
+        *(tables_rsa.pairs(evidence, number_of) if single else []),
     ]
 
 
@@ -286,142 +280,6 @@ def _on_control(data: dict[str, Any]) -> str:
 
 def _cosine(data: dict[str, Any]) -> str:
     return "" if data["cosine_warning"] is None else escape(data["cosine_warning"])
-
-
-def _similarity_table(evidence: Evidence, table: int) -> list[Flowable]:
-    data = evidence.tests["rsa"]
-    notes = Notes()
-    real = evidence.source in ("local", "s3")
-    rows = []
-    for region in data["regions"]:
-        similarity = region["similarity"]
-        subjects = similarity["interval_subjects"]
-        rows.append(
-            [
-                escape(region["label"]),
-                str(region["n_subjects"]),
-                estimate(similarity["estimate"], similarity["interval_stimuli"]["bca"]),
-                interval(subjects)
-                if subjects
-                else notes.missing(similarity["interval_subjects_reason"]),
-                escape(_p(similarity["p"], data)),
-                escape(_p(similarity["p_familywise"], data)),
-                interval(similarity["null_interval"]),
-                *([number(published.RSA_TABLE.get(region["label"]), 2)] if real else []),
-            ]
-        )
-    level = percent(data["interval"])
-    columns = [
-        Column("Region", "left", wraps=any(len(row[0]) > 12 for row in rows)),
-        Column("n"),
-        Column(f"Similarity [{level} % over stimuli]"),
-        Column("Over subjects"),
-        Column("p"),
-        Column("Family- wise p"),
-        Column(f"Null, {level} %"),
-        *([Column("Published")] if real else []),
-    ]
-    caption = (
-        f"RSA as published: mean {comparison(data['comparison'])} correlation of the RDMs of all"
-        f" pairs of n subjects, with its intervals and its permutation null"
-        f" ({whole(data['n_permutations'])} relabellings)."
-    )
-    return layout.table(table, caption, columns, rows, notes)
-
-
-def _corrected_table(evidence: Evidence, table: int) -> list[Flowable]:
-    data = evidence.tests["rsa"]
-    notes = Notes()
-    truth = "rsa" in evidence.planted
-    measures = list(data["regions"][0]["by_measure"])
-    other = measures[1] if len(measures) > 1 else None
-    rows = []
-    for region in data["regions"]:
-        ceiling, corrected = region["noise_ceiling"], region["corrected"]
-        reliability, control = region["reliability"], region["mismatched"]
-        planted = evidence.truth("rsa", region["label"]).get("similarity")
-        rows.append(
-            [
-                escape(region["label"]),
-                *(number(ceiling[bound]["estimate"]) for bound in ("lower", "upper")),
-                number(reliability["mean"])
-                if reliability
-                else notes.missing(region["reliability_reason"]),
-                estimate(corrected["estimate"], corrected["interval"]["bca"])
-                if corrected
-                else notes.missing(region["corrected_reason"]),
-                str(corrected["n_pairs"]) if corrected else "0",
-                *([number(planted)] if truth else []),
-                estimate(control["estimate"], control["interval"])
-                if control
-                else notes.missing(region["mismatched_reason"]),
-                *(
-                    [number(region["by_measure"].get(other, {}).get(data["comparison"]))]
-                    if other
-                    else []
-                ),
-            ]
-        )
-    columns = [
-        Column("Region", "left", wraps=any(len(row[0]) > 12 for row in rows)),
-        Column("lower"),
-        Column("upper"),
-        Column("Relia- bility"),
-        Column("Corrected similarity"),
-        Column("Pairs"),
-        *([Column("Planted")] if truth else []),
-        Column("Mismatched stimuli"),
-        *([Column(f"{other.capitalize()}")] if other else []),
-    ]
-    groups = [("", 1), ("Noise ceiling", 2), ("", len(columns) - 3)]
-    caption = (
-        "RSA, what decides what the similarity means: noise ceiling, mean reliability of one part"
-        " of a subject's data, similarity corrected for it (BCa interval over stimuli, mean over"
-        " the pairs of reliable subjects)"
-        f"{', planted truth' if truth else ''}, the control"
-        f"{', and the similarity of ' + other + ' RDMs' if other else ''}."
-    )
-    return layout.table(table, caption, columns, rows, notes, groups=groups)
-
-
-def _pair_tables(evidence: Evidence, number_of) -> list[Flowable]:
-    data = evidence.tests["rsa"]
-    answer = []
-    for region in data["regions"]:
-        notes = Notes()
-        planted = {
-            tuple(row["subjects"]): row["similarity"]
-            for row in evidence.truth("rsa", region["label"]).get("pairs", [])
-        }
-        rows = [
-            [
-                escape(" – ".join(pair["subjects"])),
-                estimate(pair["similarity"], pair["interval"]),
-                escape(_p(pair["p"], data)),
-                notes.missing(region["corrected_reason"] or "a subject of the pair is not reliable")
-                if pair["corrected"] is None
-                else number(pair["corrected"]),
-                *([number(planted.get(tuple(pair["subjects"])))] if planted else []),
-            ]
-            for pair in region["pairs"]
-        ]
-        columns = [
-            Column("Subjects", "left"),
-            Column(f"Similarity [{percent(data['interval'])} % over stimuli]"),
-            Column("p"),
-            Column("Corrected"),
-            *([Column("Planted")] if planted else []),
-        ]
-        caption = (
-            f"RSA, pairs of subjects in {escape(region['label'])}; percentile intervals, p-values"
-            " not corrected for the number of pairs."
-        )
-        answer += layout.table(number_of.table(), caption, columns, rows, notes, split=True)
-    return answer
-
-
-def _p(p: float | None, data: dict[str, Any]) -> str:
-    return p_value(p, data["n_permutations"])
 
 
 def _labels(regions: list[dict]) -> list[str]:
