@@ -50,7 +50,7 @@ def content():
     regions = [
         planted_region("V1", everyone, 1),
         planted_region("faces", everyone[1:4], 2),
-        planted_region("null", everyone, 3, signal=0),
+        planted_region("null", everyone, 5, signal=0),
     ]
     return rdms.RdmFile(np.arange(N), regions)
 

@@ -8,7 +8,7 @@ from brainworth.nsd import registry, rois
 
 
 def test_subjects_and_sessions():
-    assert registry.SUBJECTS == tuple(f"subj0{n}" for n in range(1, 9))
+    assert tuple(f"subj0{n}" for n in range(1, 9)) == registry.SUBJECTS
     assert list(registry.SESSIONS.values()) == [40, 40, 32, 30, 40, 32, 40, 30]
     trials = [n * registry.TRIALS_PER_SESSION for n in registry.SESSIONS.values()]
     assert trials == [30000, 30000, 24000, 22500, 30000, 24000, 30000, 22500]

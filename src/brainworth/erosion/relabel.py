@@ -84,26 +84,58 @@ def similarities(
 def _relabelled(matrices, permutations, answer):  # pragma: no cover
     """Fill answer[m, pair] with the dot products of relabelled upper triangles.
 
-    A row of each subject is gathered into a buffer that stays in the first-level cache, and all
-    pairs are multiplied from there: the matrices are read once a permutation, not once a pair.
+    Row by row, all subjects are gathered into a buffer that stays in the first-level cache, and all
+    pairs are multiplied there: the matrices are read once a permutation, not once a pair.
     """
-    n_subjects, n_stimuli = matrices.shape[:2]
-    gathered = np.empty((n_subjects, n_stimuli), np.float32)
-    for m in range(permutations.shape[1]):
-        answer[m] = 0
+    n_subjects, n_permutations, n_stimuli = permutations.shape
+    # A row of zeros makes the number of subjects even.
+    rows = np.zeros((n_subjects + n_subjects % 2, n_stimuli), np.float32)
+    sums = np.empty((len(rows), len(rows)))
+    relative = np.empty((n_subjects, n_stimuli), permutations.dtype)
+    for m in range(n_permutations):
+        # Only relative labels matter, so the first subject keeps its own: one gather less.
+        for s in range(1, n_subjects):
+            for i in range(n_stimuli):
+                relative[s, permutations[0, m, i]] = permutations[s, m, i]
+        sums[:] = 0
         for i in range(n_stimuli - 1):
             n = n_stimuli - 1 - i
-            for s in range(n_subjects):
-                labels = permutations[s, m, i + 1 :]
-                source = matrices[s, permutations[s, m, i]]
-                row = gathered[s]
+            rows[0, :n] = matrices[0, i, i + 1 :]
+            for s in range(1, n_subjects):
+                labels = relative[s, i + 1 :]
+                source = matrices[s, relative[s, i]]
+                row = rows[s]
                 for j in range(n):
                     row[j] = source[labels[j]]
-            pair = 0
-            for s in range(n_subjects):
-                for t in range(s + 1, n_subjects):
-                    total = np.float32(0)
-                    for j in range(n):
-                        total += gathered[s, j] * gathered[t, j]
-                    answer[m, pair] += total
-                    pair += 1
+            _add_products(rows, n, sums)
+        pair = 0
+        for s in range(n_subjects):
+            for t in range(s + 1, n_subjects):
+                answer[m, pair] = sums[s, t]
+                pair += 1
+
+
+@kernel
+def _add_products(rows, n, sums):  # pragma: no cover
+    """Add the dot products of the first n columns to the upper triangle of `sums`.
+
+    Two rows by two at a time: every number that is loaded is used twice.
+    """
+    for s in range(0, len(rows), 2):
+        a, b = rows[s], rows[s + 1]
+        ab = np.float32(0)
+        for j in range(n):
+            ab += a[j] * b[j]
+        sums[s, s + 1] += ab
+        for t in range(s + 2, len(rows), 2):
+            c, d = rows[t], rows[t + 1]
+            ac = ad = bc = bd = np.float32(0)
+            for j in range(n):
+                ac += a[j] * c[j]
+                ad += a[j] * d[j]
+                bc += b[j] * c[j]
+                bd += b[j] * d[j]
+            sums[s, t] += ac
+            sums[s, t + 1] += ad
+            sums[s + 1, t] += bc
+            sums[s + 1, t + 1] += bd

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from brainworth.report import layout
 from brainworth.report.evidence import Evidence
 from brainworth.report.numbers import GLUE, count, number, things
 
@@ -22,7 +23,9 @@ class Claim:
     sound : str
         The estimate to quote, with its interval and null.
     verdict : str
-        What these data say about the claim, if they are from brains.
+        What the finding makes of the claim, in a word, if the data are those of the claim.
+    finding : str
+        What these data say about the claim.
     planted : str
         How the sound estimate compares with the planted truth, if the data are simulated.
     """
@@ -31,16 +34,17 @@ class Claim:
     as_published: str
     sound: str
     verdict: str
+    finding: str
     planted: str
 
 
 def judged(claim: Claim, evidence: Evidence) -> str:
     """Return the last cell of a row: a verdict only where the data can give one."""
     if evidence.simulated:
-        return f"simulated: no verdict. {claim.planted}"
+        return f"simulated. {claim.planted}"
     if evidence.source == "rdms":
-        return f"other data than the claim's. {claim.verdict}"
-    return claim.verdict
+        return f"other data, no verdict. Here: {claim.finding}"
+    return f"<b>{layout.sentence_case(claim.verdict)}</b>: {claim.finding}"
 
 
 def alpha(level: float) -> str:

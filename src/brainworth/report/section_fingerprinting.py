@@ -7,64 +7,16 @@ from typing import Any
 from reportlab.platypus import Flowable
 
 from brainworth.report import layout, published, tables_fingerprinting
-from brainworth.report.claims import Claim, alpha, covered, significant, where
+from brainworth.report.claims import Claim, alpha, covered, significant
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
     count,
-    percent,
     percent_span,
     span,
-    things,
-    whole,
 )
 
 FEATURES = ("rdm", "profile")
-
-
-def methods(evidence: Evidence) -> list[Flowable]:
-    """Say what was computed, with the parameters that were used."""
-    data = evidence.tests["fingerprinting"]
-    params = evidence.params("fingerprinting")["erosion.fingerprinting"]
-    labellings = sorted({(r["n_labellings"], r["exhaustive"]) for r in data["regions"]})
-    how = " and ".join(
-        f"all {whole(n)} labellings of the subjects, which makes them exact"
-        if exhaustive
-        else f"{whole(n)} random labellings of the subjects"
-        for n, exhaustive in labellings
-    )
-    return [
-        layout.heading("Fingerprinting", 2),
-        layout.body(
-            "<b>As published.</b> Subjects are identified by the most similar one among all"
-            " subjects, from mean patterns and from variance patterns. The source does not say how"
-            " the two sides were made. Here they are, for means, a region's mean response over"
-            " stimuli in the first and in the second presentation; for variances, the variance"
-            " over repetitions in one half of the voxels and in the other. Two to three"
-            " repetitions leave no other way: <i>both sides of the variance patterns come from the"
-            " same trials</i>, share their noise, and their accuracy says nothing about brains.",
-        ),
-        layout.body(
-            f"<b>Sound.</b> The sides are {data['sides']}, so that they share neither trials nor"
-            f" sessions; this leaves {whole(data['n_stimuli'])} of"
-            f" {things(data['n_stimuli_matched'], 'matched stimulus')}. The features live in a"
-            " space common to all subjects and carry neither voxel count nor scale: the RDM"
-            " (compared by ranks taken once) and the profile of the region's mean response over"
-            " stimuli (compared by correlation). A tie counts as a miss.",
-            "<b>Identifiability</b> is the mean similarity of a subject to itself less that to"
-            " others. Corrected for noise it is 1 less the mean over pairs of"
-            " r<sub>st</sub> / √(r<sub>ss</sub> r<sub>tt</sub>), r being the"
-            " similarity between the sides: 0 if all subjects are the same, whatever the noise.",
-        ),
-        layout.body(
-            f"<b>Null and intervals.</b> p-values come from {how}. Accuracy has the exact binomial"
-            " interval [8], which <i>takes the subjects as independent</i>; their hits are not,"
-            " since all are compared with the same candidates. Identifiability has a percentile"
-            f" interval over {whole(data['n_bootstrap'])} bootstrap samples of stimuli. Accuracy"
-            f" against the number of stimuli is the mean of {whole(params['n_subsamples'])} random"
-            " subsets of each size.",
-        ),
-    ]
 
 
 def abstract(evidence: Evidence) -> str:
@@ -120,7 +72,8 @@ def claims(evidence: Evidence) -> list[Claim]:
             f" {_published_span(regions, 'variance')} (same trials on both sides);"
             f" chance {_chance(regions)}",
             f"disjoint sessions: {sound}. Corrected identifiability: {corrected}",
-            f"100 % reproduced in {count(full['mean'], len(regions))} regions for means, in"
+            _reproduced(full, len(regions)),
+            f"100 % in {count(full['mean'], len(regions))} regions for means, in"
             f" {count(full['variance'], len(regions))} for variances, where it is no evidence",
             f"Planted difference: {truth}.",
         )
@@ -131,10 +84,8 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     """Return the reading, the figure and the tables."""
     return [
         layout.heading("Fingerprinting", 2),
-        layout.body(*_reading(evidence)),
-        layout.figure(
-            evidence.figures["fingerprinting"], number_of.figure(), _caption(evidence)
-        ),
+        *(layout.body(*texts) for texts in _reading(evidence)),
+        layout.figure(evidence.figures["fingerprinting"], number_of.figure(), _caption(evidence)),
         *tables_fingerprinting.accuracy(evidence, number_of.table()),
         *tables_fingerprinting.identifiability(evidence, number_of.table()),
     ]
@@ -143,7 +94,9 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
 def _caption(evidence: Evidence) -> str:
     data = evidence.tests["fingerprinting"]
     truth = "fingerprinting" in evidence.planted
-    missing = any(r[f]["corrected_identifiability"] is None for r in data["regions"] for f in FEATURES)
+    missing = any(
+        r[f]["corrected_identifiability"] is None for r in data["regions"] for f in FEATURES
+    )
     return " ".join(
         text
         for text in (
@@ -163,7 +116,7 @@ def _caption(evidence: Evidence) -> str:
     )
 
 
-def _reading(evidence: Evidence) -> list[str]:
+def _reading(evidence: Evidence) -> list[list[str]]:
     data = evidence.tests["fingerprinting"]
     regions, level = data["regions"], data["interval"]
     backwards = [region["profile"]["accuracy_reversed"] for region in regions]
@@ -177,19 +130,20 @@ def _reading(evidence: Evidence) -> list[str]:
         f" ({percent_span(backwards)} with the sides exchanged) and RDMs"
         f" {percent_span([region['rdm']['accuracy'] for region in regions])}.",
     ]
+    sound = []
     hubs = sum(_one_for_all(region["rdm"]["similarity"]) for region in regions)
     if hubs:
-        texts.append(
+        sound.append(
             f"In {count(hubs, len(regions))} regions the RDMs of all subjects are most similar to"
             " one and the same subject's: the nearest neighbour is then whoever has the least"
-            " noise, and more stimuli make it worse. Accuracy mixes identity with data quality;"
+            " noise. Accuracy mixes identity with data quality;"
             " identifiability does not."
         )
     found = [
         significant((region[f]["identifiability"]["p"] for region in regions), level)
         for f in FEATURES
     ]
-    texts.append(
+    sound.append(
         f"Identifiability is above its null in {count(found[0], len(regions))} regions (RDMs) and"
         f" {count(found[1], len(regions))} (profiles; p ≤ {alpha(level)}, for each region)."
         f" Corrected for noise it is {span(_corrected(regions, 'rdm'))} for RDMs and"
@@ -197,15 +151,21 @@ def _reading(evidence: Evidence) -> list[str]:
         " subjects and 1 unrelated ones."
     )
     if evidence.planted.get("fingerprinting"):
-        texts.append(
+        sound.append(
             f"The planted values are {_covered(evidence, 'rdm')} (RDMs) and"
             f" {_covered(evidence, 'profile')} (profiles)."
         )
-    texts.append(
+    sound.append(
         "That subjects can be recognised does not say that brains have nothing in common: a small"
         " difference that is reliable suffices."
     )
-    return texts
+    return [texts, sound]
+
+
+def _reproduced(full: dict[str, int], n_regions: int) -> str:
+    if full["variance"] < n_regions:
+        return "not reproduced"
+    return "reproduced" if full["mean"] == n_regions else "reproduced for variance patterns only"
 
 
 def _one_for_all(similarity: list[list[float]]) -> bool:

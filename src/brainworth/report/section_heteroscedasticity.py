@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from reportlab.platypus import Flowable
 
 from brainworth.report import layout, published, tables_heteroscedasticity
 from brainworth.report.claims import Claim, alpha, covered, significant, where
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
-from brainworth.report.numbers import count, number, p_value, percent, span, things, whole
-
-
-def methods(evidence: Evidence) -> list[Flowable]:
-    """Say what was computed, with the parameters that were used."""
-    data = evidence.tests["heteroscedasticity"]
-    threshold = data["published_thresholds"]
-    return [
-        layout.heading("Heteroscedasticity", 2),
-        layout.body(
-            "<b>As published.</b> For every stimulus the variance over repetitions, averaged over"
-            f" voxels; over the {things(data['n_stimuli'], 'stimulus')}, its coefficient of"
-            " variation (CV) and the ratio of its quartiles (Q75/Q25); a region is called"
-            f" significant if CV > {threshold['cv']:g} or Q75/Q25 > {threshold['ratio']:g}."
-            " Statistics are averaged over subjects.",
-            "A sample variance from two or three repetitions spreads even if the true variance is"
-            " the same for all stimuli, the more so the fewer independent dimensions the voxels"
-            " have. Fixed thresholds ignore this.",
-        ),
-        layout.body(
-            f"<b>Nulls</b> ({whole(data['n_surrogates'])} surrogates each; repetition counts and"
-            " the covariance of voxels are kept). <i>Rotation:</i> the within-stimulus contrasts"
-            " of all stimuli are rotated into one another, which is exact for Gaussian noise of"
-            " any covariance [9]. <i>Exchange:</i> residuals are exchanged between stimuli as whole"
-            " trials, overall or within sessions; this needs no Gaussian noise but is"
-            " conservative, as a part of the observed spread stays in the null. Family-wise"
-            " p-values use the rotation null, with the largest standardised statistic over"
-            " regions. As a second opinion, the Brown–Forsythe test on a region's mean response,"
-            " for stimuli with exactly three repetitions [10].",
-            "<b>Sound estimate.</b> The squared CV over stimuli of the <i>true</i> variance: what"
-            " sampling adds is removed with an estimate of the effective dimensions of the noise."
-            " It is 0 for homoscedastic noise and may come out negative. Its percentile interval"
-            f" is over {whole(data['n_bootstrap'])} bootstrap samples of stimuli.",
-        ),
-    ]
+from brainworth.report.numbers import count, p_value, span
 
 
 def abstract(evidence: Evidence) -> str:
@@ -63,7 +31,7 @@ def abstract(evidence: Evidence) -> str:
 def claims(evidence: Evidence) -> list[Claim]:
     """Return the published claims that this test is about."""
     data = evidence.tests["heteroscedasticity"]
-    regions, level = data["regions"], data["interval"]
+    regions = data["regions"]
     ratios = [region["mean"]["ratio"]["estimate"] for region in regions]
     low, high = published.RATIO_RANGE
     within = sum(low <= round(ratio, 2) <= high for ratio in ratios)
@@ -72,7 +40,7 @@ def claims(evidence: Evidence) -> list[Claim]:
         for region in regions
         for name in ("cv", "ratio")
     )
-    p = p_value(largest, data["n_surrogates"])
+    p = escape(p_value(largest, data["n_surrogates"]))
     pairs = [
         (truth, region["mean"]["true_cv2"]["interval"])
         for truth, region in zip(_planted(evidence), regions, strict=True)
@@ -83,6 +51,7 @@ def claims(evidence: Evidence) -> list[Claim]:
             f"Heteroscedasticity, results table: {published.RATIO}",
             f"Q75/Q25 {span(ratios, 2)} {where(_labels(regions))}",
             f"homoscedastic noise alone gives {_null_span(regions, 'ratio')} (rotation null)",
+            f"reproduced in {count(within, len(regions))}",
             f"within the published range in {count(within, len(regions))} regions; most of a ratio"
             " can be sampling",
             "The published values are of other data.",
@@ -93,6 +62,7 @@ def claims(evidence: Evidence) -> list[Claim]:
             f" {span([region['mean']['cv']['estimate'] for region in regions], 2)}",
             f"{_significant(data)} against the rotation null (CV and Q75/Q25, largest family-wise"
             f" p {p}); squared CV of the true variance {span(_cv2(regions))}",
+            {len(regions): "supported", 0: "not supported"}.get(above_zero, "supported in part"),
             f"squared CV above zero in {count(above_zero, len(regions))} regions; the thresholds"
             " themselves are not a test",
             f"Planted {span(_planted(evidence))}, {covered(pairs)}.",
@@ -104,11 +74,11 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     """Return the reading, the figure and the tables."""
     return [
         layout.heading("Heteroscedasticity", 2),
-        layout.body(*_reading(evidence)),
+        *(layout.body(*texts) for texts in _reading(evidence)),
+        *tables_heteroscedasticity.main(evidence, number_of.table()),
         layout.figure(
             evidence.figures["heteroscedasticity"], number_of.figure(), _caption(evidence)
         ),
-        *tables_heteroscedasticity.main(evidence, number_of.table()),
         *tables_heteroscedasticity.second(evidence, number_of.table()),
     ]
 
@@ -133,7 +103,7 @@ def _caption(evidence: Evidence) -> str:
     )
 
 
-def _reading(evidence: Evidence) -> list[str]:
+def _reading(evidence: Evidence) -> list[list[str]]:
     data = evidence.tests["heteroscedasticity"]
     regions, threshold = data["regions"], data["published_thresholds"]
     texts = [
@@ -143,7 +113,7 @@ def _reading(evidence: Evidence) -> list[str]:
         f" Q75/Q25 of {span([r['mean']['ratio']['estimate'] for r in regions], 2)} and a CV of"
         f" {span([r['mean']['cv']['estimate'] for r in regions], 2)}.",
         f"Homoscedastic noise of the same covariance gives {_null_span(regions, 'ratio')} and"
-        f" {_null_span(regions, 'cv')} (rotation null): a large part of the published statistics"
+        f" {_null_span(regions, 'cv')} (rotation null): a part of the published statistics"
         " is sampling, and how large depends on voxels and repetitions, not on brains.",
     ]
     crossed = sum(r["mean"]["cv"]["exchange"]["interval"][1] > threshold["cv"] for r in regions)
@@ -152,27 +122,27 @@ def _reading(evidence: Evidence) -> list[str]:
             f"The exchange null, which is conservative, reaches the threshold CV of"
             f" {threshold['cv']:g} in {count(crossed, len(regions))} regions."
         )
-    texts.append(
+    sound = []
+    sound.append(
         f"Both statistics exceed the rotation null in {_significant(data)} regions (family-wise p ≤"
-        f" {alpha(data['interval'])}). The squared CV of the true variance is"
-        f" {span(_cv2(regions))}, a spread of the true variance of"
-        f" about its square root."
+        f" {alpha(data['interval'])}). The squared CV of the true variance (its"
+        f" sampling part removed) is {span(_cv2(regions))}."
     )
     if evidence.planted.get("heteroscedasticity"):
         pairs = [
             (truth, region["mean"]["true_cv2"]["interval"])
             for truth, region in zip(_planted(evidence), regions, strict=True)
         ]
-        texts.append(
+        sound.append(
             f"The planted value ({span(_planted(evidence))}; the same stimuli in all regions) is"
             f" {covered(pairs)}."
         )
-    texts.append(_brown_forsythe(evidence))
-    texts.append(
+    sound.append(_brown_forsythe(evidence))
+    sound.append(
         "Whether such variance is a property of the stimulus, or of arousal, motion and the mean"
         " response, this test does not say."
     )
-    return texts
+    return [texts, sound]
 
 
 def _brown_forsythe(evidence: Evidence) -> str:

@@ -13,80 +13,11 @@ from brainworth.report.evidence import Evidence
 from brainworth.report.figure_rsa import MOST_REGIONS_WITH_PAIRS
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
-    comparison,
     count,
-    estimate,
-    interval,
     number,
-    p_value,
     percent,
     span,
-    things,
-    whole,
 )
-
-MEASURES = {
-    "correlation": "correlation distance (1 − Pearson r over voxels) between the subject's mean "
-    "patterns, as published",
-    "crossnobis": "the crossnobis distance between patterns",
-    "external": "taken as they were measured elsewhere",
-}
-
-
-def methods(evidence: Evidence) -> list[Flowable]:
-    """Say what was computed, with the parameters that were used."""
-    data = evidence.tests["rsa"]
-    level = percent(data["interval"])
-    crossnobis = any("crossnobis" in region["by_measure"] for region in data["regions"])
-    repeated = any(region["reliability"] for region in data["regions"])
-    control = any(region["mismatched"] for region in data["regions"])
-    return [
-        layout.heading("Cross-subject RSA", 2),
-        layout.body(
-            f"Representational dissimilarity matrices (RDMs) of {things(data['n_stimuli'], 'stimulus')}"
-            f" are {MEASURES.get(data['measure'], escape(data['measure']))}. The RDMs of two subjects"
-            f" are compared by {comparison(data['comparison'])} correlation of their upper triangles,"
-            " and the similarity of a region is the mean over all pairs of subjects [3].",
-            "<b>Null.</b> The stimuli of every subject are relabelled independently, "
-            f"{whole(data['n_permutations'])} times and in the same way in every region; the"
-            " family-wise p-value compares with the largest similarity over regions [6].",
-            f"<b>Intervals.</b> {whole(data['n_bootstrap'])} bootstrap samples of stimuli (BCa [7]; a"
-            " stimulus paired with its own copy has no dissimilarity and is left out) and, named"
-            " apart, of subjects (percentile). For rank correlations the ranks are taken once, on"
-            " all stimuli, and not anew in each sample; this changes an interval by less than its"
-            " own sampling error.",
-            "<b>Noise ceiling.</b> The mean similarity of each subject's RDM with the pooled RDM of"
-            " the other subjects (lower) and of all subjects (upper).",
-        ),
-        layout.body(
-            (
-                "<b>Correction for reliability.</b> With RDMs from disjoint parts of each subject's"
-                " data (repetitions or sessions), the similarity between parts of two subjects is"
-                " divided by the geometric mean of the similarities between parts of each of them:"
-                " an estimate of the similarity of the noise-free RDMs, 1 if subjects share their"
-                " geometry. Subjects whose reliability has an interval that reaches zero are left"
-                " out and counted."
-                if repeated
-                else "<b>Reliability.</b> There are no RDMs from disjoint parts of a subject's data,"
-                " so that no similarity can be corrected for noise."
-            ),
-            (
-                "<b>Crossnobis.</b> A second RDM is cross-validated between repetitions [4]. Its"
-                " noise is not whitened: voxels are z-scored, and their noise covariance is not"
-                " used."
-                if crossnobis
-                else ""
-            ),
-            (
-                "<b>Control: mismatched stimuli.</b> The same analysis with other images, drawn at"
-                " random for every subject and in random order. It must give zero; it is what a"
-                " wrong mapping of stimulus ids looks like. Its interval follows from its own"
-                f" permutation null ({level} %), its p-value is two-sided."
-                if control
-                else ""
-            ),
-        ),
-    ]
 
 
 def abstract(evidence: Evidence) -> str:
@@ -112,15 +43,16 @@ def claims(evidence: Evidence) -> list[Claim]:
     data = evidence.tests["rsa"]
     regions, level = data["regions"], data["interval"]
     similar = f"{span(_estimates(regions))} {where(_labels(regions))}"
-    largest = max(region["similarity"]["p_familywise"] for region in regions)
+    worst = max(region["similarity"]["p_familywise"] for region in regions)
+    largest = escape(tables_rsa.p_of(worst, data))
     null = f"permutation null {_null_band(regions)}"
-    above = f"above the null in {_above(data)}, family-wise p up to {tables_rsa.p_of(largest, data)}"
+    above = f"above the null in {_above(data)}, family-wise p up to {largest}"
     corrected = _corrected(regions)
     fixed = (
         f"corrected for reliability {span(corrected)}" if corrected else "no reliability, so none"
     )
     n_above = significant((r["similarity"]["p_familywise"] for r in regions), level)
-    held = "contradicted" if n_above else "not contradicted"
+    held = {0: "not contradicted", len(regions): "contradicted"}.get(n_above, "partly contradicted")
     pairs = [
         (evidence.truth("rsa", region["label"]).get("similarity"), _bounds(region))
         for region in regions
@@ -138,13 +70,15 @@ def claims(evidence: Evidence) -> list[Claim]:
             f"RSA, text and caption: {published.RSA_TEXT} {published.RSA_CAPTION}",
             similar,
             f"{above}; {null}",
-            f"{held}: {above}",
+            held,
+            above,
             "Similarity was planted, so that this only shows that the test can see it.",
         ),
         Claim(
             f"RSA, results table of the same source: {published.RSA_TABLE_TEXT}",
             f"{_tabulated(reproduced)}",
             f"noise ceiling {_ceilings(regions)}; {null}",
+            f"reproduced in {count(agree, len(reproduced))}",
             f"published value inside the interval in {count(agree, len(reproduced))} regions"
             if reproduced
             else "none of these regions is here",
@@ -154,10 +88,11 @@ def claims(evidence: Evidence) -> list[Claim]:
             f"Its reading: {published.RSA_MEANING}",
             similar,
             fixed,
+            "not supported" if shared == len(regions) else "undecided",
             f"corrected similarity above zero in {count(shared, len(regions))} regions, "
             f"with 1 inside its interval in {count(full, len(regions))}"
             if corrected
-            else "not decided",
+            else "cannot be decided without repeated measurements",
             truth,
         ),
     ]
@@ -182,15 +117,15 @@ def _caption(evidence: Evidence, single: bool) -> str:
     level = percent(data["interval"])
     truth = "rsa" in evidence.planted
     control = any(region["mismatched"] for region in data["regions"])
+    fixed = bool(_corrected(data["regions"]))
     shown = "the mean and every pair of subjects" if single else "the mean over pairs of subjects"
     return " ".join(
         text
         for text in (
             f"<b>Similarity of RDMs between subjects.</b> Shown are {shown} as published (circles;"
-            f" {level} % intervals over stimuli"
-            f"{'' if single else ', light over subjects'}), corrected for the"
-            " reliability of the RDMs (squares), the noise ceiling (light boxes) and the"
-            " permutation null (dark boxes).",
+            f" {level} % intervals over stimuli{'' if single else ', light over subjects'}),"
+            f"{' corrected for the reliability of the RDMs (squares),' if fixed else ''} the noise"
+            " ceiling (light boxes) and the permutation null (dark boxes).",
             "Diamonds: the same computed from the planted noise-free responses; corrected values"
             " that miss them would have falsified the correction."
             if truth
@@ -200,7 +135,7 @@ def _caption(evidence: Evidence, single: bool) -> str:
             if control
             else "",
             "A similarity inside the null band would have falsified the statement that subjects"
-            " share geometry; a corrected similarity of 1 that they differ.",
+            f" share geometry{'; a corrected similarity of 1, that they differ' if fixed else ''}.",
         )
         if text
     )
@@ -227,6 +162,8 @@ def _reading(evidence: Evidence) -> list[Flowable]:
             "Shared geometry was planted, so that this says nothing about brains; it shows that"
             " the estimator finds what is there."
         )
+    elif evidence.source == "rdms":
+        meaning = "They are other data than the source's and do not decide between its statements."
     elif n_above == len(regions):
         meaning = "These data side with the table and not with the sentence."
     elif n_above:
@@ -235,7 +172,8 @@ def _reading(evidence: Evidence) -> list[Flowable]:
         meaning = "These data do not tell the similarity from zero."
     return [
         contradiction,
-        layout.body(found, meaning, *_sound(evidence), _on_control(data), _cosine(data)),
+        layout.body(found, meaning),
+        layout.body(*_sound(evidence), _on_control(data), _cosine(data)),
     ]
 
 
@@ -258,9 +196,7 @@ def _sound(evidence: Evidence) -> list[str]:
     ]
     texts[0] += "."
     if evidence.planted.get("rsa"):
-        pairs = [
-            (evidence.truth("rsa", r["label"]).get("similarity"), _bounds(r)) for r in regions
-        ]
+        pairs = [(evidence.truth("rsa", r["label"]).get("similarity"), _bounds(r)) for r in regions]
         texts.append(f"The planted value ({span(_planted(evidence))}) is {covered(pairs)}.")
     return texts
 
@@ -271,15 +207,17 @@ def _on_control(data: dict[str, Any]) -> str:
         return ""
     low = significant((row["p"] for row in rows), data["interval"])
     return (
-        f"With mismatched stimuli it is {span([row['estimate'] for row in rows], 4)}, different from"
+        f"With mismatched stimuli it is {span([row['estimate'] for row in rows], 4)}, different"
+        " from"
         f" zero in {count(low, len(rows))} regions (p ≤ {alpha(data['interval'])}, not corrected"
         " for their number). A wrong id mapping therefore produces the sentence"
-        " “indistinguishable from zero”, and would be a way to explain it."
+        " “indistinguishable from zero”, and would be one explanation of it."
     )
 
 
 def _cosine(data: dict[str, Any]) -> str:
-    return "" if data["cosine_warning"] is None else escape(data["cosine_warning"])
+    warned = data["comparison"] == "cosine" and data["cosine_warning"] is not None
+    return escape(data["cosine_warning"]) if warned else ""
 
 
 def _labels(regions: list[dict]) -> list[str]:

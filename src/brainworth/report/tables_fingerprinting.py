@@ -6,9 +6,8 @@ from html import escape
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout
+from brainworth.report import tables
 from brainworth.report.evidence import Evidence
-from brainworth.report.layout import Column, Notes
 from brainworth.report.numbers import (
     GLUE,
     interval,
@@ -16,6 +15,7 @@ from brainworth.report.numbers import (
     p_value,
     percent,
 )
+from brainworth.report.tables import Column, Notes
 
 NO_SECOND = "a subject saw a stimulus only once"
 NOT_RELIABLE = (
@@ -39,28 +39,26 @@ def accuracy(evidence: Evidence, table: int) -> list[Flowable]:
                 row += [notes.missing(NO_SECOND), ""]
                 continue
             bounds = [100 * bound for bound in found["interval"]]
-            row.append(f"{percent(found['accuracy'])}{GLUE}{interval(bounds, 1)}")
+            row.append(f"{number(100 * found['accuracy'], 1)}{GLUE}{interval(bounds, 1)}")
             row.append(escape(p_value(found["p"], draws)))
         rows.append(row)
     rows += _missing_rows(data, 8, notes)
-    columns = [Column("Region", "left"), Column("n"), *[Column("%"), Column("p")] * 4]
+    columns = [Column("Region", "left"), Column("n"), *[Column("% identified"), Column("p")] * 4]
     groups = [
         *([("", 1)] * 2),
-        ("Mean pattern (as published)", 2),
-        ("Variance pattern (same trials)", 2),
-        ("RDM (disjoint)", 2),
-        ("Profile (disjoint)", 2),
+        ("As published: mean", 2),
+        ("As published: variance", 2),
+        ("Sound: RDM", 2),
+        ("Sound: profile", 2),
     ]
     level = percent(data["interval"])
-    chance = ", ".join(
-        dict.fromkeys(f"{percent(r['rdm']['chance'])} %" for r in data["regions"])
-    )
+    chance = ", ".join(dict.fromkeys(f"{percent(r['rdm']['chance'])} %" for r in data["regions"]))
     caption = (
         f"Fingerprinting: share of n subjects identified in per cent, with its exact {level} %"
         f" binomial interval (subjects taken as independent), and the p-value of relabelling the"
-        f" subjects. Chance is {chance}."
+        f" subjects. The two sides of the variance patterns share their trials. Chance is {chance}."
     )
-    return layout.table(table, caption, columns, rows, notes, groups=groups)
+    return tables.table(table, caption, columns, rows, notes, groups=groups)
 
 
 def identifiability(evidence: Evidence, table: int) -> list[Flowable]:
@@ -95,7 +93,7 @@ def identifiability(evidence: Evidence, table: int) -> list[Flowable]:
         " others) and corrected for noise (1 less the noise-free similarity of different"
         " subjects); fw. p: family-wise over regions, for the raw one."
     )
-    return layout.table(table, caption, columns, rows, notes, groups=groups)
+    return tables.table(table, caption, columns, rows, notes, groups=groups)
 
 
 def _cell(row: dict) -> str:

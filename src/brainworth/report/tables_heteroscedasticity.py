@@ -6,11 +6,11 @@ from html import escape
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout
+from brainworth.report import tables
 from brainworth.report.claims import alpha, significant
 from brainworth.report.evidence import Evidence
-from brainworth.report.layout import Column, Notes
 from brainworth.report.numbers import count, estimate, interval, number, p_value, percent, span
+from brainworth.report.tables import Column, Notes
 
 STATISTICS = ("ratio", "cv")
 
@@ -57,7 +57,7 @@ def main(evidence: Evidence, table: int) -> list[Flowable]:
         f" null ({level} %) and family-wise p-values, whether the published rule is met, and the"
         f" squared CV of the true variance with its {level} % interval over stimuli."
     )
-    return layout.table(table, caption, columns, rows, notes, groups=groups)
+    return tables.table(table, caption, columns, rows, notes, groups=groups)
 
 
 def second(evidence: Evidence, table: int) -> list[Flowable]:
@@ -70,7 +70,10 @@ def second(evidence: Evidence, table: int) -> list[Flowable]:
         for name in STATISTICS:
             for null in ("exchange", "exchange_within_session"):
                 found = region["mean"][name][null]
-                row += [interval(found["interval"]), escape(p_value(found["p"], data["n_surrogates"]))]
+                row += [
+                    interval(found["interval"]),
+                    escape(p_value(found["p"], data["n_surrogates"])),
+                ]
         tested = [s["brown_forsythe"]["p"] for s in region["subjects"] if s["brown_forsythe"]]
         row.append(
             count(significant(tested, data["interval"]), len(tested))
@@ -100,4 +103,4 @@ def second(evidence: Evidence, table: int) -> list[Flowable]:
         f" Brown–Forsythe test (B.–F.) reaches p ≤ {alpha(data['interval'])}, and effective"
         " dimensions of the noise (range over subjects)."
     )
-    return layout.table(table, caption, columns, rows, notes, groups=groups)
+    return tables.table(table, caption, columns, rows, notes, groups=groups)

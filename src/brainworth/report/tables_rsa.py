@@ -7,9 +7,9 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published
+from brainworth.report import published, tables
 from brainworth.report.evidence import Evidence
-from brainworth.report.layout import Column, Notes, Numbering
+from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
     comparison,
     estimate,
@@ -19,6 +19,7 @@ from brainworth.report.numbers import (
     percent,
     whole,
 )
+from brainworth.report.tables import Column, Notes
 
 
 def similarity(evidence: Evidence, table: int) -> list[Flowable]:
@@ -41,7 +42,7 @@ def similarity(evidence: Evidence, table: int) -> list[Flowable]:
                 escape(p_of(found["p"], data)),
                 escape(p_of(found["p_familywise"], data)),
                 interval(found["null_interval"]),
-                *([number(published.RSA_TABLE.get(region["label"]), 2)] if real else []),
+                *([_published(region["label"], notes)] if real else []),
             ]
         )
     level = percent(data["interval"])
@@ -51,16 +52,16 @@ def similarity(evidence: Evidence, table: int) -> list[Flowable]:
         Column(f"Similarity [{level} % over stimuli]"),
         Column("Over subjects"),
         Column("p"),
-        Column("Family- wise p"),
+        Column("Family-wise p"),
         Column(f"Null, {level} %"),
         *([Column("Published")] if real else []),
     ]
     caption = (
-        f"RSA as published: mean {comparison(data['comparison'])} correlation of the RDMs of all"
+        f"RSA as published: mean {comparison(data['comparison'])} of the RDMs of all"
         f" pairs of n subjects, with its intervals and its permutation null"
         f" ({whole(data['n_permutations'])} relabellings)."
     )
-    return layout.table(table, caption, columns, rows, notes)
+    return tables.table(table, caption, columns, rows, notes)
 
 
 def corrected(evidence: Evidence, table: int) -> list[Flowable]:
@@ -101,7 +102,7 @@ def corrected(evidence: Evidence, table: int) -> list[Flowable]:
         Column("Region", "left", wraps=any(len(row[0]) > 12 for row in rows)),
         Column("lower"),
         Column("upper"),
-        Column("Relia- bility"),
+        Column("Reliability"),
         Column("Corrected similarity"),
         Column("Pairs"),
         *([Column("Planted")] if truth else []),
@@ -116,7 +117,7 @@ def corrected(evidence: Evidence, table: int) -> list[Flowable]:
         f"{', planted truth' if truth else ''}, the control"
         f"{', and the similarity of ' + other + ' RDMs' if other else ''}."
     )
-    return layout.table(table, caption, columns, rows, notes, groups=groups)
+    return tables.table(table, caption, columns, rows, notes, groups=groups)
 
 
 def pairs(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
@@ -152,10 +153,16 @@ def pairs(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
             f"RSA, pairs of subjects in {escape(region['label'])}; percentile intervals, p-values"
             " not corrected for the number of pairs."
         )
-        answer += layout.table(number_of.table(), caption, columns, rows, notes, split=True)
+        answer += tables.table(number_of.table(), caption, columns, rows, notes, split=True)
     return answer
 
 
 def p_of(p: float | None, data: dict[str, Any]) -> str:
     """Return a one-sided p-value of this test."""
     return p_value(p, data["n_permutations"])
+
+
+def _published(label: str, notes: Notes) -> str:
+    if label not in published.RSA_TABLE:
+        return notes.missing("the source gives no value for this region")
+    return number(published.RSA_TABLE[label], 2)
