@@ -133,18 +133,22 @@ def bootstrap(vectors: np.ndarray) -> dict[str, float]:
         return np.array(answer)
 
     seconds, answers = take_turns(
-        3,
+        5,
         ours=ours,
         explicit=lambda: explicit(ranked, "corr", n_ranked),
         explicit_reranked=lambda: explicit(squares, "spearman", n_reranked),
     )
     np.testing.assert_allclose(answers["ours"][:n_ranked], answers["explicit"], atol=1e-10)
+    # Leaving out one of 766 stimuli costs explicit resampling as much as a draw.
+    seconds["explicit_with_jackknife"] = seconds["explicit"] * (DRAWS + STIMULI) / n_ranked
     seconds["explicit"] *= DRAWS / n_ranked
     seconds["explicit_reranked"] *= DRAWS / n_reranked
-    print(f"\nBootstrap over stimuli, {len(PAIRS)} pairs x {DRAWS} draws (ours: and the jackknife)")
+    print(f"\nBootstrap over stimuli, {len(PAIRS)} pairs x {DRAWS} draws")
+    print(f"  ours also does the {STIMULI} jackknife samples that BCa intervals need")
     print(f"  explicit: same numbers to 1e-10, {n_ranked} draws measured, scaled up")
     print(f"  explicit, ranked anew in every draw: {n_reranked} draws measured, scaled up")
-    return report(seconds, {"explicit": 50, "explicit_reranked": 50})
+    targets = {"explicit": 50, "explicit_with_jackknife": 50, "explicit_reranked": 50}
+    return report(seconds, targets)
 
 
 def whole_region(vectors: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
@@ -167,12 +171,12 @@ def whole_region(vectors: np.ndarray, rng: np.random.Generator) -> dict[str, flo
 
 
 def report(seconds: dict[str, float], targets: dict[str, float]) -> dict[str, float]:
-    print(f"  {'ours':<18} {seconds['ours']:10.4f} s")
+    print(f"  {'ours':<24} {seconds['ours']:10.4f} s")
     answer = {"ours_s": seconds["ours"]}
     for name, target in targets.items():
         ratio = seconds[name] / seconds["ours"]
         answer |= {f"{name}_s": seconds[name], f"{name}_to_ours": ratio, f"{name}_target": target}
-        print(f"  {name:<18} {seconds[name]:10.4f} s   {ratio:8.1f}x ours (target: {target}x)")
+        print(f"  {name:<24} {seconds[name]:10.4f} s   {ratio:8.1f}x ours (target: {target}x)")
     return answer
 
 

@@ -211,8 +211,8 @@ def test_roi_volumes_hold_minus_1_0_and_the_labels(tiny, subject):
             if subject in registry.ABSENT_LABELS.get(label, ())
         }
         values = set(np.unique(both).tolist())
-        if atlas == "nsdgeneral":
-            values |= {0}  # in a small volume it can take all of cortex
+        if atlas in ("nsdgeneral", "streams"):
+            values |= {0}  # in a small volume they can take all of cortex
         assert values == {-1, 0, *range(1, len(labels) + 1)} - absent
         left = volume(tiny, registry.roi_key(subject, atlas, "lh."))
         right = volume(tiny, registry.roi_key(subject, atlas, "rh."))
@@ -510,7 +510,7 @@ def test_nsds_recipe_finds_the_planted_ncsnr(tiny, expdesign, subject):
     assert regions.sum() > 300
     assert np.corrcoef(planted[regions], estimate[regions])[0, 1] > 0.95
     ratio = np.median(estimate[regions] / planted[regions])
-    assert ratio == pytest.approx(1, abs=0.04)
+    assert ratio == pytest.approx(1, abs=0.06)
     asked = tiny.simulation.ncsnr[SUBJECTS.index(subject)]
     assert np.median(planted[regions]) == pytest.approx(asked, rel=0.08)
     # No signal was planted outside cortex; chance alone gives a signal share of a few percent.

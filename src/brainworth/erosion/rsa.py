@@ -91,6 +91,7 @@ def analyse(
         "n_bootstrap": n_bootstrap,
         "interval": interval,
         "cosine_warning": _cosine_warning(content),
+        "missing_regions": list(content.missing),
         "regions": regions,
     }
 

@@ -18,10 +18,6 @@ from brainworth.report.numbers import (
 from brainworth.report.tables import Column, Notes
 
 NO_SECOND = "a subject saw a stimulus only once"
-NOT_RELIABLE = (
-    "not estimable: in the data, or in too many bootstrap samples, a subject's own similarity"
-    " between the sides is not positive"
-)
 
 
 def accuracy(evidence: Evidence, table: int) -> list[Flowable]:
@@ -79,7 +75,9 @@ def identifiability(evidence: Evidence, table: int) -> list[Flowable]:
                 escape(p_value(raw["p_familywise"], draws))
                 if raw["p_familywise"] is not None
                 else notes.missing("a region that some subject lacks has no family-wise p-value"),
-                _cell(corrected) if corrected else notes.missing(NOT_RELIABLE),
+                _cell(corrected)
+                if corrected
+                else notes.missing(region[feature]["corrected_reason"]),
                 *([number(planted.get(feature))] if truth else []),
             ]
         rows.append(row)

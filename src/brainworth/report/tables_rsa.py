@@ -45,6 +45,11 @@ def similarity(evidence: Evidence, table: int) -> list[Flowable]:
                 *([_published(region["label"], notes)] if real else []),
             ]
         )
+    rows += [
+        [escape(region), "–", notes.missing("fewer than two subjects have this region")]
+        + [""] * (4 + real)
+        for region in data["missing_regions"]
+    ]
     level = percent(data["interval"])
     columns = [
         Column("Region", "left", wraps=any(len(row[0]) > 12 for row in rows)),
