@@ -77,6 +77,7 @@ class Project:
 
 def copy_project(folder: Path) -> Project:
     """Copy what the workflow consists of."""
+    folder.mkdir(exist_ok=True)
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
