@@ -23,6 +23,10 @@ include: "rules/erosion.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    require_terms()
+
+
 rule all:
     default_target: True
     input:

@@ -6,7 +6,7 @@ from brainworth import config as settings
 from brainworth import runtime
 from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
-from brainworth.nsd import registry, rois, simulate
+from brainworth.nsd import registry, rois, simulate, terms
 from brainworth.nsd.simulate import scales
 
 BASE = Path(workflow.basedir)
@@ -32,6 +32,13 @@ FIGURES = f"figures/{STUDY}"
 LOGS = f"logs/{STUDY}"
 PAPER = f"paper/{STUDY}.pdf"
 ENV = f"{BASE}/envs/brainworth.yaml"
+
+
+def require_terms():
+    """Stop before the first job if real NSD is asked for without its terms being accepted."""
+    if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
+        if not CONFIG.data.accept_nsd_terms:
+            raise WorkflowError(terms.NOT_ACCEPTED)
 
 
 def keys(*names):

@@ -15,6 +15,8 @@ from brainworth import stats
 from brainworth.erosion.compiled import in_blocks, kernel
 
 BLOCK = 25
+# Matrices of more stimuli leave the second-level cache, and are kept as 16-bit integers.
+MOST_STIMULI_AS_FLOATS = 256
 
 
 def draw(seed: int, subjects: Sequence[str], n_permutations: int, n_stimuli: int) -> np.ndarray:
@@ -62,11 +64,14 @@ def similarities(
     observed : array of shape (S (S - 1) / 2,)
         Similarity of each pair, in the order of `numpy.triu_indices(S, 1)`.
     null : array of shape (m, S (S - 1) / 2)
-        The same by the same single-precision code (errors near 1e-8) after relabelling, so that
-        equal similarities tie exactly.
+        The same by the same code after relabelling, so that equal similarities tie exactly.
+
+    Notes
+    -----
+    Both are rounded, to about 1e-7: they are for p-values, and for estimates there is `compare`.
     """
     n_subjects, n_permutations, n_stimuli = permutations.shape
-    matrices = np.stack([squareform(row.astype(np.float32)) for row in standardised])
+    matrices, scale = _compact(standardised, n_stimuli)
     identity = np.arange(n_stimuli, dtype=permutations.dtype)
     pairs = n_subjects * (n_subjects - 1) // 2
     observed, null = np.empty((1, pairs)), np.empty((n_permutations, pairs))
@@ -77,7 +82,19 @@ def similarities(
         BLOCK,
         n_threads,
     )
-    return observed[0], null
+    s, t = np.triu_indices(n_subjects, 1)
+    null /= scale[s] * scale[t]
+    return observed[0] / (scale[s] * scale[t]), null
+
+
+def _compact(standardised: np.ndarray, n_stimuli: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return square matrices in a small type, and what each subject's was multiplied by."""
+    if n_stimuli <= MOST_STIMULI_AS_FLOATS:
+        floats = [squareform(row.astype(np.float32)) for row in standardised]
+        return np.stack(floats), np.ones(len(floats))
+    scale = np.iinfo(np.int16).max / np.abs(standardised).max(axis=1)
+    rounded = np.rint(standardised * scale[:, None]).astype(np.int16)
+    return np.stack([squareform(row) for row in rounded]), scale
 
 
 @kernel
@@ -90,6 +107,7 @@ def _relabelled(matrices, permutations, answer):  # pragma: no cover
     n_subjects, n_permutations, n_stimuli = permutations.shape
     # A row of zeros makes the number of subjects even.
     rows = np.zeros((n_subjects + n_subjects % 2, n_stimuli), np.float32)
+    gathered = np.empty(n_stimuli, matrices.dtype)
     sums = np.empty((len(rows), len(rows)))
     relative = np.empty((n_subjects, n_stimuli), permutations.dtype)
     for m in range(n_permutations):
@@ -100,13 +118,18 @@ def _relabelled(matrices, permutations, answer):  # pragma: no cover
         sums[:] = 0
         for i in range(n_stimuli - 1):
             n = n_stimuli - 1 - i
-            rows[0, :n] = matrices[0, i, i + 1 :]
+            own = matrices[0, i, i + 1 :]
+            row = rows[0]
+            for j in range(n):
+                row[j] = own[j]
             for s in range(1, n_subjects):
                 labels = relative[s, i + 1 :]
                 source = matrices[s, relative[s, i]]
+                for j in range(n):
+                    gathered[j] = source[labels[j]]
                 row = rows[s]
                 for j in range(n):
-                    row[j] = source[labels[j]]
+                    row[j] = gathered[j]
             _add_products(rows, n, sums)
         pair = 0
         for s in range(n_subjects):
