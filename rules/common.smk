@@ -6,8 +6,8 @@ from brainworth import config as settings
 from brainworth import runtime
 from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
-from brainworth.nsd import registry, rois, simulate, terms
-from brainworth.nsd.simulate import scales
+from brainworth.nsd import registry, rois, terms
+from brainworth.nsd.simulate import paths, scales
 
 BASE = Path(workflow.basedir)
 

@@ -11,7 +11,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
     rule simulate_experiment:
         """Write the design, the stimuli and the truth about images of simulated NSD."""
         output:
-            in_data(simulate.experiment_keys()),
+            in_data(paths.experiment_keys()),
         log:
             f"{LOGS}/simulate_experiment.log",
         benchmark:
@@ -34,9 +34,9 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
             name:
                 f"simulate_{_subject}"
             input:
-                images=f"{DATA}/{simulate.IMAGE_TRUTH}",
+                images=f"{DATA}/{paths.IMAGE_TRUTH}",
             output:
-                in_data(simulate.subject_keys(_subject, SESSIONS[_subject])),
+                in_data(paths.subject_keys(_subject, SESSIONS[_subject])),
             log:
                 f"{LOGS}/simulate_{_subject}.log",
             benchmark:

@@ -12,8 +12,8 @@ from scipy import stats as scipy_stats
 
 from brainworth import config
 from brainworth.erosion import heteroscedasticity, measure, rsa
-from brainworth.nsd import betas, design, registry, simulate
-from brainworth.nsd.simulate import experiment, scales, truth
+from brainworth.nsd import betas, design, registry
+from brainworth.nsd.simulate import anatomy, experiment, one_subject, paths, scales, truth
 
 ROOT = Path(__file__).resolve().parents[2]
 N_SEEDS = 40
@@ -29,15 +29,15 @@ def simulate_null(root: Path, seed: int) -> dict[str, Path]:
     scale = scales.SCALES["tiny"]
     ordering = experiment.draw_master_ordering(scale, seed)
     images = experiment.draw_subject_images(scale, seed)
-    truth.write_images(root / simulate.IMAGE_TRUTH, truth.draw_images(scale, simulation, seed))
+    truth.write_images(root / paths.IMAGE_TRUTH, truth.draw_images(scale, simulation, seed))
     for atlas in registry.FSAVERAGE_TABLES:
         path = root / registry.label_table_key("fsaverage", atlas)
-        simulate.anatomy.write_label_table(path, atlas)
+        anatomy.write_label_table(path, atlas)
     known = design.ExpDesign(ordering - 1, images - 1, images[0, : scale.shared] - 1)
     trials = design.match(known, dict.fromkeys(SUBJECTS, 2), 2)
     extracts = {}
     for subject in SUBJECTS:
-        simulate.write_subject(root, simulation, subject, 2, seed)
+        one_subject.write(root, simulation, subject, 2, seed)
         extracts[subject] = root / f"{subject}.h5"
         betas.extract(
             root, subject, REGIONS, trials[trials["subject"] == subject], extracts[subject]

@@ -16,8 +16,16 @@ import pytest
 import scipy.io
 
 from brainworth.errors import BrainworthError
-from brainworth.nsd import registry, rois, simulate
-from brainworth.nsd.simulate import anatomy, experiment, scales, truth
+from brainworth.nsd import registry, rois
+from brainworth.nsd.simulate import (
+    all_subjects,
+    anatomy,
+    experiment,
+    one_subject,
+    paths,
+    scales,
+    truth,
+)
 
 TINY = scales.SCALES["tiny"]
 FULL = scales.SCALES["full"]
@@ -39,7 +47,7 @@ def read_betas(tiny, subject, session):
 
 
 def truth_of(tiny, subject):
-    with h5py.File(tiny.root / simulate.subject_truth_key(subject), "r") as file:
+    with h5py.File(tiny.root / paths.subject_truth_key(subject), "r") as file:
         return {name: file[name][:] for name in file}
 
 
@@ -64,9 +72,9 @@ def nsd_ids(expdesign, subject, n_sessions):
 
 def test_files_are_the_announced_ones(tiny):
     written = {str(f.relative_to(tiny.root)) for f in tiny.root.rglob("*") if f.is_file()}
-    announced = simulate.experiment_keys()
+    announced = paths.experiment_keys()
     for subject, n in tiny.sessions.items():
-        announced += simulate.subject_keys(subject, n)
+        announced += paths.subject_keys(subject, n)
     assert len(announced) == len(set(announced))
     assert written == set(announced)
 
@@ -75,8 +83,8 @@ def test_nothing_that_a_study_reads_is_missing(tiny):
     volumes = rois.volumes_of(list(rois.REGIONS))
     for subject, n in tiny.sessions.items():
         keys = registry.subject_keys(subject, n, volumes)
-        assert set(keys) <= set(simulate.subject_keys(subject, n))
-    assert {*registry.design_keys(), *registry.atlas_keys()} <= set(simulate.experiment_keys())
+        assert set(keys) <= set(paths.subject_keys(subject, n))
+    assert {*registry.design_keys(), *registry.atlas_keys()} <= set(paths.experiment_keys())
 
 
 def test_sessions_are_in_nsds_proportions(tiny):
@@ -390,7 +398,7 @@ def test_whole_order_shows_all_images_three_times(full_orders):
 
 @pytest.fixture(scope="session")
 def images(tiny):
-    with h5py.File(tiny.root / simulate.IMAGE_TRUTH, "r") as file:
+    with h5py.File(tiny.root / paths.IMAGE_TRUTH, "r") as file:
         return {name: file[name][:] for name in file}
 
 
@@ -605,9 +613,9 @@ def again(tiny, tmp_path_factory):
     """The experiment and two subjects, written later and in another order."""
     time.sleep(1.1)  # so that a time of writing in a file would show
     root = tmp_path_factory.mktemp("again")
-    simulate.write_experiment(root, tiny.simulation, tiny.seed)
+    all_subjects.write(root, tiny.simulation, tiny.seed)
     for subject in ("subj08", "subj04"):
-        simulate.write_subject(root, tiny.simulation, subject, 2, tiny.seed)
+        one_subject.write(root, tiny.simulation, subject, 2, tiny.seed)
     return digests(root)
 
 
@@ -618,8 +626,8 @@ def test_same_seed_gives_the_same_bytes(tiny, again):
 
 
 def test_fewer_sessions_are_the_first_ones(tiny, tmp_path):
-    simulate.write_experiment(tmp_path, tiny.simulation, tiny.seed)
-    simulate.write_subject(tmp_path, tiny.simulation, "subj03", 1, tiny.seed)
+    all_subjects.write(tmp_path, tiny.simulation, tiny.seed)
+    one_subject.write(tmp_path, tiny.simulation, "subj03", 1, tiny.seed)
     expected = digests(tiny.root)
     written = digests(tmp_path)
     assert registry.betas_key("subj03", 1) in written
@@ -628,8 +636,8 @@ def test_fewer_sessions_are_the_first_ones(tiny, tmp_path):
 
 
 def test_another_seed_gives_other_data(tiny, tmp_path, again):
-    simulate.write_experiment(tmp_path, tiny.simulation, tiny.seed + 1)
-    simulate.write_subject(tmp_path, tiny.simulation, "subj04", 2, tiny.seed + 1)
+    all_subjects.write(tmp_path, tiny.simulation, tiny.seed + 1)
+    one_subject.write(tmp_path, tiny.simulation, "subj04", 2, tiny.seed + 1)
     written = digests(tmp_path)
     same = {key for key in written if written[key] == again[key]}
     # Only the label tables hold nothing random. Without an invalid voxel, a valid volume is the
@@ -653,7 +661,7 @@ def test_sessions_and_subjects_have_noise_of_their_own(tiny):
 
 def test_damaged_truth_is_named(tiny, tmp_path):
     path = tmp_path / "subj01.h5"
-    content = (tiny.root / simulate.subject_truth_key("subj01")).read_bytes()
+    content = (tiny.root / paths.subject_truth_key("subj01")).read_bytes()
     for damaged in (b"", content[: len(content) // 2]):
         path.write_bytes(damaged)
         with pytest.raises(BrainworthError, match=r"subj01\.h5 cannot be read .*run that again"):
@@ -667,9 +675,9 @@ def test_damaged_truth_is_named(tiny, tmp_path):
 
 
 def test_truth_survives_its_file(tiny, images):
-    read = truth.read_images(tiny.root / simulate.IMAGE_TRUTH)
+    read = truth.read_images(tiny.root / paths.IMAGE_TRUTH)
     for name, values in images.items():
         np.testing.assert_array_equal(getattr(read, name), values)
-    mine = truth.read_subject(tiny.root / simulate.subject_truth_key("subj06"))
+    mine = truth.read_subject(tiny.root / paths.subject_truth_key("subj06"))
     for name, values in truth_of(tiny, "subj06").items():
         np.testing.assert_array_equal(getattr(mine, name), values)

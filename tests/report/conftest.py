@@ -17,7 +17,7 @@ from brainworth.erosion import (
     rsa,
 )
 from brainworth.erosion.planted import planted
-from brainworth.nsd import betas, design, registry, simulate
+from brainworth.nsd import betas, design, registry
 from brainworth.report import figures
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
@@ -101,8 +101,8 @@ def finished(tiny, tmp_path_factory) -> Finished:
     paths = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(
         extracts,
-        {subject: tiny.root / simulate.subject_truth_key(subject) for subject in SUBJECTS},
-        tiny.root / simulate.IMAGE_TRUTH,
+        {subject: tiny.root / paths.subject_truth_key(subject) for subject in SUBJECTS},
+        tiny.root / paths.IMAGE_TRUTH,
         REGIONS,
         tiny.simulation,
         "spearman",
