@@ -8,7 +8,7 @@ from open_data import BRAIN_RDMS, needs_brain_rdms
 from scipy.spatial.distance import squareform
 
 from brainworth import results, stats
-from brainworth.erosion import compare, external, rdms, rsa
+from brainworth.erosion import compare, external, rdms, relabel, rsa
 from brainworth.erosion.dissimilarity import correlation_rdm, crossnobis_rdm
 from brainworth.errors import BrainworthError
 
@@ -129,6 +129,29 @@ def test_the_mismatched_control_is_zero_within_its_interval(analysed):
         assert low < 0 < high
         assert low < region["mismatched"]["estimate"] < high
         assert region["mismatched"]["p"] > 0.05
+
+
+def test_the_mismatched_interval_and_p_equal_their_definitions(content, analysed):
+    region, found = content.regions[0], analysed["regions"][0]["mismatched"]
+    permutations = relabel.draw(SETTINGS["seed"], region.subjects, SETTINGS["n_permutations"], N)
+    rows = compare.standardise(region.mismatched, "spearman")
+    null = relabel.similarities(rows, permutations)[1].mean(axis=1)
+    low, high = np.quantile(null, [0.05, 0.95])
+    assert found["interval"] == pytest.approx(
+        [found["estimate"] - high, found["estimate"] - low], abs=1e-12
+    )
+    tail = min((null >= found["estimate"]).sum(), (null <= found["estimate"]).sum())
+    assert found["p"] == pytest.approx(2 * (tail + 1) / 200)
+
+
+def test_the_mismatched_control_finds_opposite_geometries_too():
+    region = planted_region("V1", "ab", 1)
+    opposite = np.stack([region.full["correlation"][0], 2 - region.full["correlation"][0]])
+    region = dataclasses.replace(region, mismatched=opposite)
+    found = rsa.analyse(rdms.RdmFile(np.arange(N), [region]), **SETTINGS)["regions"][0]
+    assert found["mismatched"]["estimate"] == pytest.approx(-1)
+    assert found["mismatched"]["interval"][1] < 0
+    assert found["mismatched"]["p"] == 2 / 200
 
 
 def test_intervals_hold_their_estimates(analysed):
