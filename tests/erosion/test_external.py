@@ -7,7 +7,8 @@ import scipy.io
 from open_data import BRAIN_RDMS, needs_brain_rdms
 from scipy.spatial.distance import squareform
 
-from brainworth.erosion import external, formats, rdms
+from brainworth import matlab
+from brainworth.erosion import external, rdms
 from brainworth.errors import BrainworthError
 
 N, S, R = 7, 3, 2
@@ -344,7 +345,7 @@ def test_a_reader_that_crashes_ends_in_a_sentence(tmp_path, vectors, monkeypatch
     crash = tmp_path / "crash.sh"
     crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
     crash.chmod(0o755)
-    monkeypatch.setattr(formats.sys, "executable", str(crash))
+    monkeypatch.setattr(matlab.sys, "executable", str(crash))
     with pytest.raises(
         BrainworthError, match=r"cannot be read as a MATLAB file \(the reader crash"
     ):

@@ -6,8 +6,6 @@ Readers return what is in a file as it is; `external` checks that it holds toget
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 
+from brainworth import matlab
 from brainworth.errors import BrainworthError
 
 SESSION_NAME = re.compile(
@@ -65,7 +63,7 @@ def read_matlab(path: Path) -> tuple[list[FoundRdm], None]:
             raise BrainworthError(
                 f"{path} is a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7')"
             )
-    variables = _read(path, "a MATLAB file", lambda: _load_matlab(path))
+    variables = _read(path, "a MATLAB file", lambda: matlab.load(path))
     variables = {name: value for name, value in variables.items() if not name.startswith("__")}
     structs = [
         value
@@ -100,15 +98,6 @@ def read_matlab(path: Path) -> tuple[list[FoundRdm], None]:
         )
         for i, value in enumerate(values)
     ], None
-
-
-def _load_matlab(path: Path) -> dict[str, Any]:
-    # SciPy's reader can crash the whole process on a damaged file, so another one tries it first.
-    program = "import sys, scipy.io; scipy.io.loadmat(sys.argv[1])"
-    trial = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
-    if trial.returncode != 0:
-        raise ValueError(trial.stderr.strip().rpartition("\n")[2] or "the reader crashed")
-    return scipy.io.loadmat(path)
 
 
 def _matlab_name(entry: np.void) -> str:

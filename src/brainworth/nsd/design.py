@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.io
 
+from brainworth import matlab
 from brainworth.errors import BrainworthError
 from brainworth.nsd import registry
 
@@ -56,13 +56,12 @@ def read_expdesign(path: Path) -> ExpDesign:
         shared, whole sessions of 750 trials.
     """
     try:
-        with path.open("rb") as handle:
-            content = scipy.io.loadmat(handle)
+        content = matlab.load(path)
     except FileNotFoundError:
         raise BrainworthError(
             f"{path} does not exist; fetch it, or check the data folder"
         ) from None
-    except Exception as error:  # scipy raises whatever the damaged bytes lead to
+    except (ValueError, OSError) as error:
         raise BrainworthError(
             f"{path} cannot be read as MATLAB ({error}); fetch it again"
         ) from None
