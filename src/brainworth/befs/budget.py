@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +51,9 @@ def rule_of_thumb(
         return Rule(rho, favourability, 0.0, 0.0, -cost_brain * (brain.d + 1), limit)
     if missed == 0:
         # no interior optimum: brain samples are worth the same however many there are
-        return Rule(rho, favourability, np.inf, np.inf, np.inf, limit)
-    best = brain.p * rho / missed * (np.sqrt(favourability) - 1)
-    extra = cost_task * limit * (1 - 1 / np.sqrt(favourability)) ** 2
+        return Rule(rho, favourability, math.inf, math.inf, math.inf, limit)
+    best = brain.p * rho / missed * (math.sqrt(favourability) - 1)
+    extra = cost_task * limit * (1 - 1 / math.sqrt(favourability)) ** 2
     return Rule(rho, favourability, best, extra, extra - cost_brain * (brain.d + 1), limit)
 
 

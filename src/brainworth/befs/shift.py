@@ -153,7 +153,7 @@ def excess(
     samples = domain.task_samples(n_task, k)
     spread, shrinkage = spectrum.spread(kappa), spectrum.shrinkage(kappa)
     # kappa^2 E tr^2, p^2 for the hard constraint
-    square = np.where(np.isinf(kappa), p**2, np.square(_finite(kappa) * spectrum.t))
+    square = np.where(np.isinf(kappa), p**2, _finite(kappa) ** 2 * spectrum.square)
     turned = (p * p * shrinkage - square) / (p * (p - 1) * (p + 2))
     kept = ((p + 1) * square - 2 * p * shrinkage) / (p * (p - 1) * (p + 2))
     inside = inputs.trace - inputs.outside

@@ -82,7 +82,8 @@ def spectrum(kappa: ArrayLike, n_task: ArrayLike, p: int, k: int) -> Spectrum:
     bend = -2 * slope * (1 + 2 * first + kappa * slope) / width
     t = _positive_root(kappa, kappa + nu, p + kappa * slope)
     t2 = (t**2 + t - slope - kappa * bend) / (2 * kappa * t + kappa + nu)
-    return Spectrum(p, np.where(infinite, 0, t), np.where(infinite, 0, t2))
+    t, t2 = np.where(infinite, 0, t), np.where(infinite, 0, t2)
+    return Spectrum(p, t, t2, t**2)
 
 
 def hidden_risk(
@@ -182,11 +183,21 @@ class Spectrum:
     p : int
     t, t2 : arrays
         tr (W + kappa)^-1 and tr (W + kappa)^-2; both 0 at infinite kappa.
+    square : array
+        Square of the first trace; its expectation is taken as the square of the expected trace,
+        which differs by a term of the order 1.
     """
 
     p: int
     t: np.ndarray
     t2: np.ndarray
+    square: np.ndarray
+
+    def mean(self, axis: int) -> Spectrum:
+        """Return the average over an axis, e.g. of draws."""
+        return Spectrum(
+            self.p, self.t.mean(axis), self.t2.mean(axis), self.square.mean(axis)
+        )
 
     def shrinkage(self, kappa: ArrayLike) -> np.ndarray:
         """Return kappa^2 t2 / p: the share of the missed part that stays missed, 1 at infinity."""
