@@ -12,7 +12,7 @@ from brainworth.befs.model import Brain, Task
 from brainworth.errors import BrainworthError
 
 #: Points of the grid over brain samples, and how often it is narrowed around the best one.
-POINTS, NARROWINGS = 240, 3
+POINTS, NARROWINGS = 80, 4
 
 
 def rule_of_thumb(

@@ -123,6 +123,8 @@ class Brain:
         Latents, channels, and inputs that the brain ignores (d - k).
     gram : array of shape (k, k)
         B' B.
+    strengths, axes : arrays of shape (k,) and (k, k)
+        Its eigenvalues, ascending, and eigenvectors.
     gamma : array of shape (k, k)
         Effective noise of the latents, Sigma_z + B^+ Sigma_r B^+' (appendix C.2 of the paper).
     selection, cross : array of shape (k, k)
@@ -143,6 +145,8 @@ class Brain:
     k: int = field(init=False)
     n: int = field(init=False)
     gram: np.ndarray = field(init=False, repr=False)
+    strengths: np.ndarray = field(init=False, repr=False)
+    axes: np.ndarray = field(init=False, repr=False)
     gamma: np.ndarray = field(init=False, repr=False)
     selection: np.ndarray = field(init=False, repr=False)
     cross: np.ndarray = field(init=False, repr=False)
@@ -158,7 +162,8 @@ class Brain:
         _check_covariance("latent_noise", self.latent_noise, k)
         _check_covariance("measurement_noise", self.measurement_noise, n)
         gram = matrix.T @ matrix
-        if not _rank_is_full(np.linalg.eigvalsh(gram), n):
+        strengths, axes = np.linalg.eigh(gram)
+        if not _rank_is_full(strengths, n):
             raise BrainworthError(
                 f"the pooling matrix ({n} channels x {k} latents) has rank below {k}: some latents "
                 "cannot be told apart (channels that sum all latents, or a cyclic window of even "
@@ -182,6 +187,8 @@ class Brain:
             "k": k,
             "n": n,
             "gram": gram,
+            "strengths": strengths,
+            "axes": axes,
             "gamma": self.latent_covariance(k) + noise,
             "selection": selection,
             "cross": cross,

@@ -52,7 +52,7 @@ def draw(brain: Brain, n_brain: np.ndarray, rng: np.random.Generator) -> Overlap
         )
     samples = domain.brain_samples(n_brain, brain.d).astype(int)
     k, p = brain.k, brain.p
-    b = np.linalg.eigvalsh(brain.gram)
+    b = brain.strengths
     deviation = np.sqrt(brain.latent_noise * b + brain.measurement_noise)
     seen_noise = rng.standard_normal((k, k)) * deviation
     ignored = _triangle(rng, p, k) * deviation

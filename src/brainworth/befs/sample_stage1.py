@@ -1,9 +1,9 @@
 """Draws of stage 1, exact in law and at a cost that does not depend on N_b.
 
 With X = Q R, reduced-rank regression needs of N_b samples only the d x d triangle R, whose squared
-diagonal is chi-squared (Bartlett), and d rows of rotated recordings Y = Q' [recordings]. By rotation
-invariance of what the brain ignores, only k x k blocks of R and the Gram matrix of the ignored rows
-of Y are needed, and these have laws of their own (derived here). The same normal variates serve all
+diagonal is chi-squared (Bartlett), and d rows of rotated recordings, Y = Q' [recordings]. As what
+the brain ignores may be rotated, only k x k blocks of R and the Gram matrix of the ignored rows of
+Y are needed, and these have laws of their own (derived here). The same normal variates serve all
 N_b, and the chi-squared ones grow by independent increments.
 """
 
@@ -41,7 +41,8 @@ def draw(
         Of arrays of shape (n_draws, m): common random numbers along the second axis.
     """
     overlaps = [
-        of_projector(brain.d, block, direction) for block in projector_blocks(brain, n_brain, n_draws, rng)
+        of_projector(brain.d, block, direction)
+        for block in projector_blocks(brain, n_brain, n_draws, rng)
     ]
     return stacked(overlaps)
 
@@ -162,9 +163,7 @@ def growing_bartlett(
     return triangles
 
 
-def growing_chi_squares(
-    rng: np.random.Generator, n_draws: int, freedom: np.ndarray
-) -> np.ndarray:
+def growing_chi_squares(rng: np.random.Generator, n_draws: int, freedom: np.ndarray) -> np.ndarray:
     """Draw chi-squared variates that grow by independent increments along the first axis.
 
     Parameters

@@ -6,7 +6,7 @@ test distribution is not known then. A test distribution enters through a few tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -232,3 +232,9 @@ class TestInputs:
     direction: np.ndarray
     missed_inside: np.ndarray
     missed_outside: np.ndarray
+
+    def mean(self, axis: int) -> TestInputs:
+        """Return the average over an axis of the grid, e.g. of draws."""
+        names = [item.name for item in fields(self)][2:]
+        arrays = np.broadcast_arrays(*(getattr(self, name) for name in names))
+        return TestInputs(self.d, self.k, *(array.mean(axis) for array in arrays))

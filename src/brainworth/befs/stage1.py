@@ -143,7 +143,7 @@ def _effective_noise(
     k, d = brain.k, brain.d
     if brain.isotropic:
         # all matrices share the eigenvectors of B' B
-        b, basis = np.linalg.eigh(brain.gram)
+        b, basis = brain.strengths, brain.axes
         gamma = brain.latent_noise + brain.measurement_noise / b
         selection = (brain.n - k) * (brain.measurement_noise / b) ** 2
         grown = gamma + selection / (samples[:, None] - k - 1)

@@ -195,9 +195,11 @@ class Spectrum:
 
     def mean(self, axis: int) -> Spectrum:
         """Return the average over an axis, e.g. of draws."""
-        return Spectrum(
-            self.p, self.t.mean(axis), self.t2.mean(axis), self.square.mean(axis)
-        )
+        return Spectrum(self.p, self.t.mean(axis), self.t2.mean(axis), self.square.mean(axis))
+
+    def transposed(self) -> Spectrum:
+        """Return the same with the axes of the arrays reversed."""
+        return Spectrum(self.p, self.t.T, self.t2.T, self.square.T)
 
     def shrinkage(self, kappa: ArrayLike) -> np.ndarray:
         """Return kappa^2 t2 / p: the share of the missed part that stays missed, 1 at infinity."""

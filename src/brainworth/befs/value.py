@@ -116,6 +116,7 @@ def of_overlap(overlap: Overlap, task: Task, n_brain: ArrayLike, n_task: ArrayLi
     reached = stage2.optimal_excess(missed, task.noise, n_task, p, k)
     equivalent = equivalent_samples(reached, task.noise, d)
     ridge = stage2.ridge_excess(task.noise, n_task, d, task.signal)
+    ridge_samples = equivalent_samples(ridge, task.noise, d)
     value = equivalent - n_task
     with np.errstate(invalid="ignore"):
         rate = np.where(np.isinf(n_brain), 0.0, value / n_brain)
@@ -130,7 +131,8 @@ def of_overlap(overlap: Overlap, task: Task, n_brain: ArrayLike, n_task: ArrayLi
         savings=value / equivalent,
         asymptotic_value=np.broadcast_to(asymptotic_value(missed, task.noise, p, k), shape),
         ridge_excess=np.broadcast_to(ridge, shape),
-        ridge_value=np.broadcast_to(equivalent_samples(ridge, task.noise, d) - n_task, shape),
+        ridge_value=np.broadcast_to(ridge_samples - n_task, shape),
+        ridge_savings=np.broadcast_to(1 - n_task / ridge_samples, shape),
         value_over_ridge=over_ridge,
         savings_over_ridge=over_ridge / np.maximum(n_task, n_task + over_ridge),
     )
@@ -156,8 +158,8 @@ class Worth:
         Value over all samples least squares would need: the share of task data saved.
     asymptotic_value : array
         The value for unlimited task samples.
-    ridge_excess, ridge_value : array
-        The same error and value for a tuned ridge regression without brain data.
+    ridge_excess, ridge_value, ridge_savings : array
+        The same error, value and savings for a tuned ridge regression without brain data.
     value_over_ridge, savings_over_ridge : array
         Value and savings against that ridge regression instead of least squares; negative where
         the ridge is better, and then the share of the task samples that it can do without.
@@ -172,5 +174,6 @@ class Worth:
     asymptotic_value: np.ndarray
     ridge_excess: np.ndarray
     ridge_value: np.ndarray
+    ridge_savings: np.ndarray
     value_over_ridge: np.ndarray
     savings_over_ridge: np.ndarray
