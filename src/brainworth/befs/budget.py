@@ -45,10 +45,10 @@ def rule_of_thumb(
     noise, missed = float(task.noise), float(task.misalignment)
     limit = float(value.asymptotic_value(missed, noise, brain.p, brain.k))
     if rho <= 0:
-        return Rule(rho, None, 0.0, 0.0, -cost_brain * (brain.d + 1), limit)
+        return Rule(rho, None, 0.0, 0.0, 0.0, limit)
     favourability = cost_task / cost_brain * brain.p / brain.d * noise / rho
     if favourability <= 1:
-        return Rule(rho, favourability, 0.0, 0.0, -cost_brain * (brain.d + 1), limit)
+        return Rule(rho, favourability, 0.0, 0.0, 0.0, limit)
     if missed == 0:
         # no interior optimum: brain samples are worth the same however many there are
         return Rule(rho, favourability, math.inf, math.inf, math.inf, limit)
@@ -145,6 +145,7 @@ class Rule:
         What that is worth in money, before the first d + 1 brain samples are paid.
     net_extra_budget : float
         After they are: the encoding model needs them before it is worth anything (derived here).
+        Collect brain data only if it is above 0.
     limit : float
         Value of unlimited brain data, in task samples; infinite without misalignment.
     """
