@@ -234,7 +234,7 @@ class BefsShift(BefsSimulated):
     curve_points: Points
     most_task: Annotated[int, Field(ge=3)]
     mixture_points: Points
-    most_strength: Positive
+    strength_range: Range
 
 
 class BefsBudget(Section):

@@ -165,7 +165,7 @@ def plan(
         )
     if best.extra_budget_over_ridge <= 0:
         caveats.append(
-            "A tuned ridge regression on task samples alone does as well or better with this budget."
+            "A tuned ridge regression on task samples alone does as well or better on this budget."
         )
     return Plan(rule, best, best.n_brain / samples_per_hour, budget, tuple(caveats))
 
@@ -179,8 +179,8 @@ def _general_caveats(difficulty: float, n_task: float, d: int) -> list[str]:
         )
     if n_task <= d + 1:
         caveats.append(
-            f"{n_task:,.0f} task samples do not fit {d:,} coefficients: least squares has no finite "
-            "error there, and most of the value is the avoidance of that; see the ridge instead."
+            f"{n_task:,.0f} task samples do not fit {d:,} coefficients: least squares has no "
+            "finite error there, and most of the value is that it is avoided; see the ridge instead."
         )
     return caveats
 

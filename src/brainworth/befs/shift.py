@@ -66,6 +66,31 @@ def missed_direction(overlap: Overlap, task: Task, strength: ArrayLike) -> TestI
     )
 
 
+def without_brain(d: int, task: Task, trace: ArrayLike, on_task: ArrayLike) -> TestInputs:
+    """Return test inputs as a ridge regression on the task alone sees them: all is penalised.
+
+    Parameters
+    ----------
+    d : int
+    task : Task
+    trace : array_like
+        Trace of the test covariance S.
+    on_task : array_like
+        beta' S beta.
+    """
+    trace = np.asarray(trace, dtype=float)
+    return TestInputs(
+        d=d,
+        k=0,
+        trace=trace,
+        outside=trace,
+        missed=np.asarray(task.signal),
+        direction=np.asarray(on_task),
+        missed_inside=np.zeros(()),
+        missed_outside=task.signal * trace,
+    )
+
+
 def general(
     brain: Brain,
     seen: np.ndarray,

@@ -78,7 +78,7 @@ def _study(
     brain: Brain, task: Task, n_brain, n_task, settings, interval, seed, *, simulate: bool
 ) -> dict[str, Any]:
     shares = np.linspace(0, 1, settings["mixture_points"])
-    strengths = np.linspace(0, settings["most_strength"], settings["mixture_points"])
+    strengths = np.geomspace(*settings["strength_range"], settings["mixture_points"])
     tests = _tests(brain, task, shares, strengths)
     overlap = stage1.resummed(brain, n_brain).reshaped(-1, 1)
     kappa = stage2.optimal_kappa(overlap.missed(task), task.noise, brain.p)
@@ -96,7 +96,11 @@ def _study(
             found[name]["simulated"] = trials.summary(
                 values, settings["n_bootstrap"], interval, seed, "shift", name
             )
-    ridge = stage2.ridge_excess(task.noise, n_task, brain.d, task.signal)
+    for name, (trace, on_task) in _ridge_tests(brain, task, shares, strengths).items():
+        inputs = shift.without_brain(brain.d, task, trace, on_task)
+        kappa = stage2.optimal_kappa(task.signal, task.noise, brain.d)
+        alone = stage2.spectrum(kappa, n_task, brain.d, 0)
+        found[name]["ridge"] = _value(inputs, kappa, task, n_task, alone)
     return {
         "axes": {
             "subspaces": list(SUBSPACES),
@@ -105,22 +109,40 @@ def _study(
             "n_brain": n_brain,
             "n_task": n_task,
         },
-        "ridge_value": value.equivalent_samples(ridge, task.noise, brain.d) - n_task,
         **found,
     }
 
 
 def _tests(brain: Brain, task: Task, shares: np.ndarray, strengths: np.ndarray) -> dict[str, Test]:
     """Return the families of tests, each along a leading axis; mixtures have total variance d."""
+    variances = _variances(brain, shares)
+    tests: dict[str, Test] = {
+        name: lambda overlap, both=both: shift.blocks(overlap, task, *map(_leading, both))
+        for name, both in variances.items()
+    }
+    tests["adversarial"] = lambda overlap: shift.missed_direction(
+        overlap, task, _leading(strengths)
+    )
+    return tests
+
+
+def _ridge_tests(brain: Brain, task: Task, shares, strengths) -> dict[str, tuple]:
+    """Return trace and mass on the task of the same tests, with an axis of task samples."""
+    tests = {
+        name: (on * brain.k + off * brain.p, on * task.aligned + off * task.misalignment)
+        for name, (on, off) in _variances(brain, shares).items()
+    }
+    tests["adversarial"] = (brain.d + strengths, task.signal + strengths * task.misalignment)
+    return {name: tuple(each[:, None] for each in both) for name, both in tests.items()}
+
+
+def _variances(brain: Brain, shares: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the variances where the brain sees and where it does not, by family of tests."""
+    on, off = (np.array(each) for each in zip(*SUBSPACES.values(), strict=True))
     d = brain.d
-    on, off = (_leading(np.array(each)) for each in zip(*SUBSPACES.values(), strict=True))
-    seen, ignored = _leading(1 - shares) * d / brain.k, _leading(shares) * d / brain.p
     return {
-        "subspaces": lambda overlap: shift.blocks(overlap, task, on, off),
-        "mixture": lambda overlap: shift.blocks(overlap, task, seen, ignored),
-        "adversarial": lambda overlap: shift.missed_direction(
-            overlap, task, _leading(strengths) * d
-        ),
+        "subspaces": (on, off),
+        "mixture": ((1 - shares) * d / brain.k, shares * d / brain.p),
     }
 
 

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from brainworth.report import style
+from brainworth.report.numbers import MINUS
 
 COLORS = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
 AXES = {
     "hours": "hours of scanning",
     "n_task": "task samples",
-    "misalignment": "misalignment (share of the task the brain does not see)",
+    "misalignment": "misalignment",
     "task_snr": "task signal-to-noise ratio",
     "latents": "latents the brain encodes, k",
 }
@@ -33,8 +34,10 @@ def curves(data: dict[str, Any]) -> Figure:
             _sweep(axes, data, name, sweep, what)
             style.title(axes, next(letters), _held(data["base"], name))
     samples_axis(panels[0], data["samples_per_hour"])
-    panels[0, 0].legend(title="misalignment", ncols=2, loc="upper left", title_fontsize=style.SMALL)
-    style.legend(figure, [panels[1, 0], panels[1, 1]], loc="outside upper center", ncols=6)
+    panels[0, 1].legend(title="misalignment", ncols=2, loc="lower left", title_fontsize=style.SMALL)
+    handles, labels = panels[1, 0].get_legend_handles_labels()
+    panels[1, 0].legend(handles[:-1], labels[:-1], loc="upper right")
+    panels[0, 0].legend(handles[-1:], labels[-1:], loc="upper left")
     return figure
 
 
@@ -48,15 +51,17 @@ def ridge(data: dict[str, Any]) -> Figure:
         panels, "abcdefgh", snrs, found["misalignment"], strict=False
     ):
         for color, n_task, row in zip(COLORS, found["axes"]["n_task"], rows, strict=False):
-            axes.plot(hours, row, color=color, label=f"{n_task:,} task samples")
-            axes.fill_between(hours, row, 1, color=color, alpha=0.06, linewidth=0)
-        axes.set_ylim(0, 1)
+            never = "" if max(row) > 0 else ": never"
+            axes.plot(hours, row, color=color, label=f"{n_task:,} task samples{never}")
+        axes.set_ylim(-0.02, 1)
         axes.set_xlabel("hours of scanning")
         logarithmic(axes, "x")
-        style.title(axes, letter, f"task signal-to-noise ratio {snr:g}: ridge wins above the line")
-    panels[0].set_ylabel("misalignment at break-even")
+        axes.text(0.97, 0.95, "tuned ridge wins", transform=axes.transAxes, ha="right")
+        axes.text(0.97, 0.30, "brain data wins", transform=axes.transAxes, ha="right")
+        axes.legend(loc="lower right")
+        style.title(axes, letter, f"task signal-to-noise ratio {snr:g}")
+    panels[0].set_ylabel("misalignment")
     samples_axis(panels, data["samples_per_hour"])
-    panels[-1].legend(loc="upper left")
     return figure
 
 
@@ -73,22 +78,22 @@ def shift(data: dict[str, Any]) -> Figure:
         panels[row, 0].set_ylabel(
             "value (thousand task samples)" if row else "value (task samples)"
         )
-    panels[0, 0].legend(loc="upper right")
-    panels[0, 1].legend(loc="upper left", title="task samples", title_fontsize=style.SMALL)
-    panels[1, 1].legend(loc="upper left", title="task samples", title_fontsize=style.SMALL)
+        panels[row, 1].legend(loc="upper left", title="task samples", title_fontsize=style.SMALL)
+    style.legend(figure, [panels[0, 0]], loc="outside upper center", ncols=4)
     return figure
 
 
 def budget(data: dict[str, Any]) -> Figure:
     """Draw savings of budget and the best numbers of brain samples, from ``budget.json``."""
     figure = style.new_figure(80)
+    figure.get_layout_engine().set(wspace=0.08)
     left, middle, right = figure.subplots(1, 3)
     budgets = np.array(data["axes"]["budget"])
     optimum, rules = data["optimum"], data["rules"]
     for number, (ratio, rule) in enumerate(zip(data["axes"]["cost_ratio"], rules, strict=True)):
         color = COLORS[number % len(COLORS)]
         collected = np.array(optimum["n_brain"][number])
-        known = {"color": color, "label": f"{ratio:g}  (F = {rule['favourability']:.2g})"}
+        known = {"color": color, "label": f"{ratio:g}  (F = {rule['favourability']:.3g})"}
         left.plot(budgets, 100 * np.array(optimum["savings"][number]), **known)
         some = collected > 0
         middle.plot(budgets[some], collected[some], color=color)
@@ -107,14 +112,15 @@ def budget(data: dict[str, Any]) -> Figure:
     for axes, letter, text, label in (
         (left, "a", "budget saved", "budget savings (%)"),
         (middle, "b", "brain samples to collect", "brain samples"),
-        (right, "c", "worth of them", "extra budget (cost of a task sample)"),
+        (right, "c", "worth of them", "extra budget (task samples)"),
     ):
-        axes.set_xlabel("budget (cost of a task sample = 1)")
+        axes.set_xlabel("budget (task samples)")
         axes.set_ylabel(label)
         logarithmic(axes, "x")
         style.title(axes, letter, text)
     left.set_ylim(0, None)
     logarithmic(middle, "y")
+    right.set_ylim(1000, None)
     logarithmic(right, "y")
     per_hour = data["samples_per_hour"]
     second = middle.secondary_yaxis(
@@ -122,6 +128,7 @@ def budget(data: dict[str, Any]) -> Figure:
     )
     second.set_ylabel("hours of scanning")
     second.yaxis.set_major_formatter(FuncFormatter(_plain))
+    second.yaxis.set_minor_locator(NullLocator())
     handles, labels = left.get_legend_handles_labels()
     more = middle.get_legend_handles_labels()
     figure.legend(
@@ -168,19 +175,16 @@ def _sweep(axes: Axes, data: dict[str, Any], name: str, sweep: dict[str, Any], w
         y = 100 * np.array(savings) if what == "savings" else np.array(value) / scanned
         axes.plot(x, y, color=color, label=label)
         if what == "rate":
-            axes.plot(
-                x,
-                np.array(sweep["ridge_value"][number]) / scanned,
-                color=color,
-                linestyle=DASHED,
-                linewidth=0.7,
-            )
+            rate = np.array(sweep["ridge_value"][number]) / scanned
+            shared = name == "hours"
+            look = {"color": style.INK if shared else color, "linestyle": DASHED, "linewidth": 0.7}
+            axes.plot(x, rate, **look)
     if what == "savings":
         axes.plot(x, 100 * np.array(sweep["ridge_savings"][0]), **RIDGE)
         axes.set_ylim(0, 100)
         axes.set_ylabel("savings (%)")
     else:
-        axes.set_ylabel("task per brain sample")
+        axes.set_ylabel("task samples per\nbrain sample")
         logarithmic(axes, "y")
         axes.axhline(1, color=style.NULL, linewidth=0.6, zorder=0)
     axes.set_xlabel(AXES[name])
@@ -216,31 +220,37 @@ def _shift(axes: Axes, study: dict[str, Any], name: str) -> None:
     simulated = found.get("simulated")
     scale = 1000 if simulated is None else 1
     n_task = grid["n_task"]
-    picked = [0, len(n_task) // 2, len(n_task) - 1]
-    # the most brain samples
+    # with the most brain samples
     theory = np.array(found["theory"])[:, -1] / scale
-    ridge_value = np.array(study["ridge_value"]) / scale
+    alone = np.array(found["ridge"]) / scale
     if name == "subspaces":
-        for color, test, row in zip(COLORS, grid["subspaces"], range(3), strict=False):
-            label = {"isotropic": "isotropic", "on": "seen by brain", "off": "ignored by brain"}
-            axes.plot(n_task, theory[row], color=color, label=label[test])
+        labels = {
+            "isotropic": "all inputs",
+            "on": "seen by the brain",
+            "off": "ignored by the brain",
+        }
+        for row, (color, test) in enumerate(zip(COLORS, grid[name], strict=False)):
+            axes.plot(n_task, theory[row], color=color, label=labels[test])
+            axes.plot(n_task, alone[row], color=color, linestyle=DASHED, linewidth=0.7)
             if simulated is not None:
                 points(axes, n_task, simulated, (row, -1), color)
-        axes.plot(n_task, ridge_value, **RIDGE)
+        axes.plot([], [], **RIDGE)
         logarithmic(axes, "x")
         axes.set_xlabel("task samples")
     else:
         x = np.array(grid[name]) * (100 if name == "mixture" else 1)
-        for color, place in zip(COLORS, picked, strict=False):
+        for color, place in zip(COLORS, (0, len(n_task) // 2, -1), strict=False):
             axes.plot(x, theory[:, place], color=color, label=f"{n_task[place]:,.0f}")
-            axes.axhline(ridge_value[place], color=color, linestyle=DASHED, linewidth=0.7)
+            axes.plot(x, alone[:, place], color=color, linestyle=DASHED, linewidth=0.7)
             if simulated is not None:
                 points(axes, x, simulated, (slice(None), -1, place), color)
-        labels = {
-            "mixture": "test variance the brain ignores (%)",
-            "adversarial": "added variance on the missed\ndirection / total variance",
-        }
-        axes.set_xlabel(labels[name])
+    if name == "mixture":
+        axes.set_xlabel("test variance the brain ignores (%)")
+    if name == "adversarial":
+        axes.set_xlabel("extra variance on the missed\ndirection (one input = 1)")
+        logarithmic(axes, "x")
+        axes.set_yscale("symlog", linthresh=100 / scale ** (1 / 3), linscale=0.6)
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
     axes.axhline(0, color=style.NULL, linewidth=0.6, zorder=0)
 
 
@@ -265,11 +275,10 @@ def points(axes: Axes, x, summary: dict[str, Any], index, color: str, **look) ->
 
 
 def _plain(number: float, _: Any) -> str:
-    if number >= 1e6:
-        return f"{number / 1e6:g}M"
-    if number >= 1e4:
-        return f"{number / 1e3:g}k"
-    return f"{number:g}"
+    for unit, size in (("M", 1e6), ("k", 1e4)):
+        if abs(number) >= size:
+            return f"{number / (1e6 if unit == 'M' else 1e3):g}{unit}".replace("-", MINUS)
+    return f"{number:g}".replace("-", MINUS)
 
 
 def _thousands(number: float, _: Any) -> str:

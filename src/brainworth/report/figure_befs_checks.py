@@ -1,4 +1,4 @@
-"""The theory of brain samples against simulation: verification, breakdown, students, paper scale."""
+"""The theory of brain samples against simulation: checks, breakdown, students, paper scale."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def _error(axes: Axes, data: dict[str, Any]) -> None:
     axes.set_xlabel("brain samples")
     axes.set_ylabel("simulated / theory − 1 (%)")
     logarithmic(axes, "x")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
     far = np.quantile(np.abs(published - 1), 0.5)
     style.title(
         axes, "c", f"all {error.size:,} settings (published law: median {100 * far:.0f} % off)"
