@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from brainworth.befs import calculator, model
+from brainworth.befs import calculator, domain, model
 from brainworth.befs.model import Brain
 from brainworth.stats import stream
 
@@ -80,6 +80,7 @@ def _add_system(command: argparse.ArgumentParser) -> None:
 
 
 def _brain(given: argparse.Namespace) -> Brain:
+    domain.sizes(given.inputs, given.latents, given.channels)
     matrix = model.pooling(
         given.channels,
         given.latents,

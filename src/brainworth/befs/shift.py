@@ -176,7 +176,7 @@ def excess(
     """
     k, p = inputs.k, inputs.d - inputs.k
     samples = domain.task_samples(n_task, k)
-    spread, shrinkage = spectrum.spread(kappa), spectrum.shrinkage(kappa)
+    spread, shrinkage = noise * spectrum.spread(kappa), spectrum.shrinkage(kappa)
     # kappa^2 E tr^2, p^2 for the hard constraint
     square = np.where(np.isinf(kappa), p**2, _finite(kappa) ** 2 * spectrum.square)
     turned = (p * p * shrinkage - square) / (p * (p - 1) * (p + 2))

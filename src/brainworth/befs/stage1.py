@@ -87,12 +87,14 @@ def resummed(brain: Brain, n_brain: ArrayLike, direction: np.ndarray | None = No
     shape = samples.shape
     samples = samples.ravel()
     finite = np.isfinite(samples)
-    g, weights = _effective_noise(brain, np.where(finite, samples, 1e18), unit)
+    # any number does in place of infinity: all that it leads to is replaced by the limit below
+    samples = np.where(finite, samples, 1e18)
+    g, weights = _effective_noise(brain, samples, unit)
     p = brain.p
-    excess = np.where(finite, samples, 1e18) - brain.d - 1
+    excess = samples - brain.d - 1
     y = 1 / (1 - _root(g, excess, p))
     nu = (excess + (y - 1) * p)[:, None]
-    scale = p / (nu + p * y[:, None] * g)
+    scale = np.where(finite[:, None], p / (nu + p * y[:, None] * g), 0.0)
     q = g * scale
     leak = q.sum(axis=1)
     squares, ratios = (q**2).sum(axis=1), (q * scale).sum(axis=1)
