@@ -86,7 +86,8 @@ def compare(d: int, k: int, n: int) -> dict[str, float]:
         start = time.perf_counter()
         fast.append(fast_draws(brain, task, n_brain, n_task, stream(number, "fast", d)))
         fast_s.append((time.perf_counter() - start) / DRAWS)
-    raw_risk, missed, traces, traces2 = np.concatenate(raw), *map(np.concatenate, zip(*fast))
+    raw_risk = np.concatenate(raw)
+    missed, traces, traces2 = map(np.concatenate, zip(*fast, strict=True))
     variance = fast_variance(missed, traces, traces2, task, n_task, brain)
     mean = fast_mean(missed, traces, traces2, task, n_task, brain)
     best = np.argmin(mean, axis=-1)[..., None]
@@ -144,12 +145,7 @@ def fast_mean(missed, t, t2, task, n_task, brain) -> np.ndarray:
 def fast_variance(missed, t, t2, task, n_task, brain) -> np.ndarray:
     """Return the variance per draw of the estimate, a function of averages over both stages."""
     first = risk(missed, t.mean(0), t2.mean(0), task, n_task, brain).var(axis=0)
-    second = np.stack(
-        [
-            risk(each, t, t2, task, n_task, brain).var(axis=0)
-            for each in np.broadcast_to(missed.mean(0)[:, None], (missed.shape[1], 1))
-        ]
-    )
+    second = risk(missed.mean(0), t[:, None], t2[:, None], task, n_task, brain).var(axis=0)
     return first + second
 
 

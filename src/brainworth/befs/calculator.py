@@ -180,7 +180,7 @@ def _general_caveats(difficulty: float, n_task: float, d: int) -> list[str]:
     if n_task <= d + 1:
         caveats.append(
             f"{n_task:,.0f} task samples do not fit {d:,} coefficients: least squares has no "
-            "finite error there, and most of the value is that it is avoided; see the ridge instead."
+            "finite error there, and most of the value is the avoidance of that: see the ridge."
         )
     return caveats
 
