@@ -142,10 +142,10 @@ def paper_scale(data: dict[str, Any]) -> Figure:
     right.plot(hours, value["ridge"][0], **RIDGE)
     right.set_ylabel("value (task samples)")
     style.title(right, "b", f"{data['n_task']:,} task samples, SNR {data['task_snr']:g}")
-    logarithmic(left, "y")
     for axes in (left, right):
         axes.set_xlabel("hours of scanning")
         logarithmic(axes, "x")
+        logarithmic(axes, "y")
         axes.legend(loc="best")
     samples_axis((left, right), data["samples_per_hour"])
     return figure
