@@ -28,6 +28,7 @@ lint: .venv/test.stamp ## formatting and style of Python and Snakemake code
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check .
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --configfile studies/nsd.yaml
 
 format: .venv/test.stamp ## format the code
 	$(BIN)/ruff check --fix .

@@ -25,6 +25,10 @@ include: "rules/befs.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    require_terms()
+
+
 rule all:
     default_target: True
     input:

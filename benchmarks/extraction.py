@@ -21,7 +21,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from brainworth import config
-from brainworth.nsd import betas, design, registry, rois, simulate
+from brainworth.nsd import betas, design, registry, rois
+from brainworth.nsd.simulate import anatomy, experiment, one_subject, paths, scales, truth
 
 RUNS = 5
 SUBJECT = "subj01"
@@ -79,16 +80,16 @@ def main() -> None:
 
 def write_one_session(root: Path, settings: config.Config) -> pd.DataFrame:
     """Write subj01's first session at full size; returns its trials."""
-    scale = simulate.SCALES["full"]
+    scale = scales.SCALES["full"]
     simulation = settings.simulation
     for atlas in registry.FSAVERAGE_TABLES:
         path = root / registry.label_table_key(SUBJECT, atlas)
-        simulate.anatomy.write_label_table(path, atlas)
-    drawn = simulate.truth.draw_images(scale, simulation, settings.seed)
-    simulate.truth.write_images(root / simulate.IMAGE_TRUTH, drawn)
-    simulate.write_subject(root, simulation, SUBJECT, 1, settings.seed)
-    order = simulate.experiment.draw_master_ordering(scale, settings.seed)
-    images = simulate.experiment.draw_subject_images(scale, settings.seed)
+        anatomy.write_label_table(path, atlas)
+    drawn = truth.draw_images(scale, simulation, settings.seed)
+    truth.write_images(root / paths.IMAGE_TRUTH, drawn)
+    one_subject.write(root, simulation, SUBJECT, 1, settings.seed)
+    order = experiment.draw_master_ordering(scale, settings.seed)
+    images = experiment.draw_subject_images(scale, settings.seed)
     known = design.ExpDesign(order - 1, images - 1, images[0, : scale.shared] - 1)
     return design.match(known, {SUBJECT: 1}, 1)
 

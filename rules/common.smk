@@ -1,16 +1,13 @@
 """What all rules share: the checked and frozen configuration, paths, and what a rule is given."""
 
-import hashlib
-import subprocess
 from pathlib import Path
 
-import yaml
-
 from brainworth import config as settings
+from brainworth import runtime
 from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
-from brainworth.nsd import registry, rois, simulate
-from brainworth.nsd.simulate import scales
+from brainworth.nsd import registry, rois, terms
+from brainworth.nsd.simulate import paths, scales
 
 BASE = Path(workflow.basedir)
 
@@ -25,6 +22,9 @@ if CONFIG.rdms.file is not None and not Path(CONFIG.rdms.file).is_file():
         "--config 'rdms={file: PATH}'"
     )
 
+runtime.freeze_config(CONFIG, Path("results", CONFIG.study, ".run"))
+runtime.prepare_jobs(BASE)
+
 STUDY = CONFIG.study
 DATA = f"data/{STUDY}"
 OUT = f"results/{STUDY}"
@@ -34,38 +34,11 @@ PAPER = f"paper/{STUDY}.pdf"
 ENV = f"{BASE}/envs/brainworth.yaml"
 
 
-def freeze_config():
-    """Keep the configuration of this run, so that jobs that start later read the same one.
-
-    The main process writes it and names it in the environment; jobs inherit the variable.
-    """
-    if "BRAINWORTH_FROZEN_CONFIG" in os.environ:
-        return
-    text = yaml.safe_dump(CONFIG.model_dump(), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    frozen = Path(OUT, ".run", f"config.{digest}.yaml").resolve()
-    frozen.parent.mkdir(parents=True, exist_ok=True)
-    frozen.write_text(text)
-    os.environ["BRAINWORTH_FROZEN_CONFIG"] = str(frozen)
-
-
-def prepare_environment():
-    """Let jobs import the library of this checkout and know its commit."""
-    source = str(BASE / "src")
-    known = os.environ.get("PYTHONPATH", "")
-    if source not in known.split(os.pathsep):
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, known]))
-    os.environ.setdefault("BRAINWORTH_GIT_COMMIT", commit())
-
-
-def commit():
-    """Return the commit of this checkout, or nothing outside one."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="]
-    try:
-        answer = subprocess.run(command, cwd=BASE, capture_output=True, text=True)
-    except OSError:
-        return ""
-    return answer.stdout.strip()
+def require_terms():
+    """Stop before the first job if real NSD is asked for without its terms being accepted."""
+    if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
+        if not CONFIG.data.accept_nsd_terms:
+            raise WorkflowError(terms.NOT_ACCEPTED)
 
 
 def keys(*names):
@@ -83,15 +56,23 @@ def in_data(nsd_keys):
     return [f"{DATA}/{key}" for key in nsd_keys]
 
 
+def data_root(wildcards):
+    """Return the root of the study's NSD tree."""
+    return DATA
+
+
+def subject_files(wildcards):
+    """List the NSD files that the extract of one subject reads."""
+    subject = wildcards.subject
+    return in_data(registry.subject_keys(subject, SESSIONS[subject], VOLUMES))
+
+
 def sessions_of(subject):
     """Return how many sessions of a subject the study uses."""
     if CONFIG.data.source == "simulated":
         return scales.n_sessions(CONFIG.simulation.scale, subject, CONFIG.data.sessions)
     return registry.n_sessions(subject, CONFIG.data.sessions)
 
-
-freeze_config()
-prepare_environment()
 
 SIMULATED = CONFIG.data.source == "simulated" and CONFIG.rdms.file is None
 SESSIONS = {subject: sessions_of(subject) for subject in CONFIG.subjects}

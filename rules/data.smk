@@ -11,7 +11,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
     rule simulate_experiment:
         """Write the design, the stimuli and the truth about images of simulated NSD."""
         output:
-            in_data(simulate.experiment_keys()),
+            in_data(paths.experiment_keys()),
         log:
             f"{LOGS}/simulate_experiment.log",
         benchmark:
@@ -23,7 +23,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
         params:
             config=keys("seed", "simulation"),
             code=code("simulate_experiment.py"),
-            root=DATA,
+            root=data_root,
         script:
             "../scripts/simulate_experiment.py"
 
@@ -34,9 +34,9 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
             name:
                 f"simulate_{_subject}"
             input:
-                images=f"{DATA}/{simulate.IMAGE_TRUTH}",
+                images=f"{DATA}/{paths.IMAGE_TRUTH}",
             output:
-                in_data(simulate.subject_keys(_subject, SESSIONS[_subject])),
+                in_data(paths.subject_keys(_subject, SESSIONS[_subject])),
             log:
                 f"{LOGS}/simulate_{_subject}.log",
             benchmark:
@@ -48,7 +48,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
             params:
                 config=keys("seed", "simulation"),
                 code=code("simulate_subject.py"),
-                root=DATA,
+                root=data_root,
                 subject=_subject,
                 sessions=SESSIONS[_subject],
             script:
@@ -71,8 +71,8 @@ if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
         params:
             config=keys("data"),
             code=code("fetch.py"),
-            root=DATA,
-            keys=registry.design_keys() + registry.atlas_keys(),
+            root=data_root,
+            objects=registry.design_keys() + registry.atlas_keys(),
         script:
             "../scripts/fetch.py"
 
@@ -94,16 +94,10 @@ if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
             params:
                 config=keys("data"),
                 code=code("fetch.py"),
-                root=DATA,
-                keys=registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES),
+                root=data_root,
+                objects=registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES),
             script:
                 "../scripts/fetch.py"
-
-
-def subject_files(wildcards):
-    """List the NSD files that the extract of one subject reads."""
-    subject = wildcards.subject
-    return in_data(registry.subject_keys(subject, SESSIONS[subject], VOLUMES))
 
 
 rule match_stimuli:
@@ -150,6 +144,6 @@ rule extract_betas:
     params:
         config=keys("rois"),
         code=code("extract_betas.py"),
-        root=DATA,
+        root=data_root,
     script:
         "../scripts/extract_betas.py"

@@ -121,8 +121,8 @@ if SIMULATED:
         """Compute from the truth what each test should find."""
         input:
             betas=EXTRACTS,
-            images=f"{DATA}/{simulate.IMAGE_TRUTH}",
-            truth=in_data(simulate.subject_truth_key(subject) for subject in CONFIG.subjects),
+            images=f"{DATA}/{paths.IMAGE_TRUTH}",
+            truth=in_data(paths.subject_truth_key(subject) for subject in CONFIG.subjects),
         output:
             json=f"{OUT}/erosion/planted.json",
         log:

@@ -8,7 +8,7 @@ from brainworth.nsd import store
 
 with job(snakemake) as given:
     store.fetch(
-        snakemake.params["keys"],
+        snakemake.params.objects,
         Path(snakemake.params.root),
         Data(**given["data"]),
         progress=snakemake.rule,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from brainworth.config import Simulation
 from brainworth.job import job
-from brainworth.nsd import simulate
+from brainworth.nsd.simulate import all_subjects
 
 with job(snakemake) as given:
-    simulate.write_experiment(
+    all_subjects.write(
         Path(snakemake.params.root), Simulation(**given["simulation"]), given["seed"]
     )

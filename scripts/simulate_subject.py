@@ -4,10 +4,10 @@ from pathlib import Path
 
 from brainworth.config import Simulation
 from brainworth.job import job
-from brainworth.nsd import simulate
+from brainworth.nsd.simulate import one_subject
 
 with job(snakemake) as given:
-    simulate.write_subject(
+    one_subject.write(
         Path(snakemake.params.root),
         Simulation(**given["simulation"]),
         snakemake.params.subject,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from brainworth import config
-from brainworth.nsd import registry, simulate
-from brainworth.nsd.simulate import scales
+from brainworth.nsd import registry
+from brainworth.nsd.simulate import all_subjects, one_subject, scales
 
 REPOSITORY = Path(__file__).parents[1]
 SEED = 7
@@ -45,7 +45,7 @@ def tiny(tiny_simulation, tmp_path_factory):
     """All subjects and sessions of simulated NSD at scale tiny."""
     root = tmp_path_factory.mktemp("tiny")
     sessions = {name: scales.n_sessions("tiny", name, "all") for name in registry.SUBJECTS}
-    simulate.write_experiment(root, tiny_simulation, SEED)
+    all_subjects.write(root, tiny_simulation, SEED)
     for subject, n in sessions.items():
-        simulate.write_subject(root, tiny_simulation, subject, n, SEED)
+        one_subject.write(root, tiny_simulation, subject, n, SEED)
     return SimulatedTree(root, tiny_simulation, SEED, sessions)

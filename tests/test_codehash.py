@@ -130,6 +130,12 @@ def test_every_way_to_import_is_followed(statement, checkout):
     assert source / "brainworth/unused.py" in codehash.files_of(script, source)
 
 
+def test_packages_on_the_way_to_a_module_count(checkout):
+    script, source = checkout(script="import brainworth.stage.work\n")
+    packages = {source / "brainworth/__init__.py", source / "brainworth/stage/__init__.py"}
+    assert packages <= set(codehash.files_of(script, source))
+
+
 def test_imports_in_a_circle_end(checkout):
     script, source = checkout(helper=HELPER + "\nfrom brainworth.stage import work\n")
     found = codehash.files_of(script, source)
@@ -161,7 +167,9 @@ def test_every_script_reaches_what_it_runs(repository):
     for script in everything:
         assert {"brainworth/job.py", "brainworth/results.py"} <= names_of(repository, script)
     simulated = names_of(repository, "simulate_subject.py")
-    assert {f"brainworth/nsd/simulate/{m}.py" for m in ("truth", "sessions", "anatomy")} <= simulated
+    assert {
+        f"brainworth/nsd/simulate/{m}.py" for m in ("truth", "sessions", "anatomy")
+    } <= simulated
     assert "brainworth/nsd/betas.py" in names_of(repository, "extract_betas.py")
 
 

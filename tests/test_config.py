@@ -55,9 +55,7 @@ def test_classes_hold_no_defaults():
     def fields(section):
         for name, field in section.model_fields.items():
             yield f"{section.__name__}.{name}", field
-            if isinstance(field.annotation, type) and issubclass(
-                field.annotation, config.Section
-            ):
+            if isinstance(field.annotation, type) and issubclass(field.annotation, config.Section):
                 yield from fields(field.annotation)
 
     found = dict(fields(config.Config))

@@ -15,6 +15,12 @@ import pytest
 from brainworth import files
 
 
+def write_and_fail(path, error):
+    with files.whole(path) as part:
+        part.write_text("half")
+        raise error
+
+
 def test_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "folder" / "a.txt"
     with files.whole(path) as part:
@@ -28,18 +34,16 @@ def test_file_appears_when_the_block_ends(tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_failure_leaves_nothing(error, tmp_path):
     path = tmp_path / "a.txt"
-    with pytest.raises(error), files.whole(path) as part:
-        part.write_text("half")
-        raise error
+    with pytest.raises(error):
+        write_and_fail(path, error)
     assert os.listdir(tmp_path) == []
 
 
 def test_failure_leaves_the_file_that_was_there(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), files.whole(path) as part:
-        part.write_text("new, half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        write_and_fail(path, RuntimeError)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 

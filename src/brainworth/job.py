@@ -44,7 +44,10 @@ def job(workflow: Any) -> Iterator[dict[str, Any]]:
         with threadpool_limits(1):
             yield json.loads(workflow.params.config)
     except BrainworthError as error:
-        log.write_text(traceback.format_exc() + f"\n{error}\n", encoding="utf-8")
+        # Bad input: the sentence is what helps; where it was raised is for the developers.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raised = f"(raised in {place.name}, {Path(place.filename).name} line {place.lineno})"
+        log.write_text(f"{error}\n{raised}\n", encoding="utf-8")
         sys.exit(f"\n{workflow.rule}: {error}\n")
     except BaseException:
         log.write_text(traceback.format_exc(), encoding="utf-8")

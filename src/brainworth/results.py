@@ -151,18 +151,22 @@ def software() -> dict[str, str]:
     return versions | {name: importlib.metadata.version(name) for name in SOFTWARE}
 
 
-def git_commit() -> str | None:
-    """Return the commit of the project (``-dirty`` if edited), or None outside a checkout.
+def git_commit(folder: Path | None = None) -> str | None:
+    """Return the commit of a checkout (``-dirty`` if edited), or None outside one.
 
-    ``BRAINWORTH_GIT_COMMIT`` takes precedence: the workflow asks git once and hands it to its jobs.
+    Parameters
+    ----------
+    folder : path, optional
+        A folder of the checkout. By default the folder of this file, unless the environment
+        variable ``BRAINWORTH_GIT_COMMIT`` says what the main process of the workflow found.
     """
     known = os.environ.get("BRAINWORTH_GIT_COMMIT")
-    if known is not None:
+    if folder is None and known is not None:
         return known or None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="]
-    folder = Path(__file__).resolve().parent
+    here = folder or Path(__file__).resolve().parent
     try:
-        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        answer = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip() or None

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from brainworth import config
-from brainworth.nsd import betas, design, registry, simulate
-from brainworth.nsd.simulate import scales
+from brainworth.nsd import betas, design, registry
+from brainworth.nsd.simulate import all_subjects, one_subject, paths, scales
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 7
@@ -35,14 +35,14 @@ def study(tmp_path_factory) -> TinyStudy:
     settings = config.load(ROOT / "config.yaml")
     simulation = settings.simulation.model_copy(update={"scale": "tiny"})
     subjects = ("subj01", "subj03", "subj05")
-    simulate.write_experiment(root, simulation, SEED)
+    all_subjects.write(root, simulation, SEED)
     sessions = {subject: scales.n_sessions("tiny", subject, "all") for subject in subjects}
     trials = design.match(design.read_expdesign(root / registry.EXPDESIGN), sessions, 2)
     extracts = {}
     for subject in subjects:
-        simulate.write_subject(root, simulation, subject, sessions[subject], SEED)
+        one_subject.write(root, simulation, subject, sessions[subject], SEED)
         extracts[subject] = root / f"{subject}.h5"
         mine = trials[trials["subject"] == subject]
         betas.extract(root, subject, REGIONS, mine, extracts[subject])
-    truths = {subject: root / simulate.subject_truth_key(subject) for subject in subjects}
-    return TinyStudy(root, simulation, trials, extracts, truths, root / simulate.IMAGE_TRUTH)
+    truths = {subject: root / paths.subject_truth_key(subject) for subject in subjects}
+    return TinyStudy(root, simulation, trials, extracts, truths, root / paths.IMAGE_TRUTH)

@@ -23,7 +23,9 @@ def test_blocks_cover_the_range_once():
 def test_blas_is_held_to_one_thread():
     seen = []
     compiled.in_blocks(
-        lambda _: seen.extend(i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"),
+        lambda _: seen.extend(
+            i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"
+        ),
         1,
         1,
         2,
@@ -56,7 +58,7 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):
 
 
 def test_kernels_are_cached_elsewhere_if_the_package_folder_is_read_only(tmp_path):
-    """A fresh process whose package folder refuses writes still runs, and fills the user's cache."""
+    """A process whose package folder refuses writes still runs, and fills the user's cache."""
     program = """
 import sys
 from numba.core import caching

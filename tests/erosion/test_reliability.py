@@ -61,16 +61,21 @@ class Planted:
         shape = (self.n_subjects, self.n_features, self.n_voxels)
         scale = rng.uniform(0.3, 1.7, (self.n_subjects, self.n_features, 1))
         self.maps = scale * rng.standard_normal(shape) / np.sqrt(self.n_voxels)
-        features = rng.standard_normal((1200, self.n_features))
-        vectors = np.stack([squared_distances(features @ one) for one in self.maps])
-        self.truth = compare.compare(vectors, vectors, "corr")[np.triu_indices(3, 1)].mean()
+        self.truth = np.mean([self.noise_free_similarity(rng, 1000) for _ in range(12)])
+
+    def noise_free_similarity(self, rng, n_stimuli):
+        vectors = self.measure(rng, n_stimuli, 1, 0)[0]
+        return compare.compare(vectors, vectors, "corr")[np.triu_indices(3, 1)].mean()
 
     def measure(self, rng, n_stimuli, n_repeats, noise):
         features = rng.standard_normal((n_stimuli, self.n_features))
         patterns = np.stack([features @ one for one in self.maps])
         return np.array(
             [
-                [squared_distances(one + noise * rng.standard_normal(one.shape)) for one in patterns]
+                [
+                    squared_distances(one + noise * rng.standard_normal(one.shape))
+                    for one in patterns
+                ]
                 for _ in range(n_repeats)
             ]
         )
@@ -85,11 +90,11 @@ def squared_distances(patterns):
 def test_corrected_similarity_recovers_the_noise_free_one_and_its_interval_covers_it():
     rng = np.random.default_rng(12)
     planted = Planted(rng)
-    n_stimuli, n_repeats, replicates = 60, 2, 300
+    n_stimuli, n_repeats, noise, replicates = 60, 2, 0.6, 400
     pairs = reliability.pairs(n_repeats, 3)
     raw, estimates, covered = [], [], {"percentile": 0, "bca": 0}
     for replicate in range(replicates):
-        rows = planted.measure(rng, n_stimuli, n_repeats, 0.4).reshape(n_repeats * 3, -1)
+        rows = planted.measure(rng, n_stimuli, n_repeats, noise).reshape(n_repeats * 3, -1)
         weights = resample.draw(replicate, 200, n_stimuli)
         answer = resample.over_stimuli(
             compare.standardise(rows, "corr"), pairs, weights, centred=True
@@ -100,9 +105,9 @@ def test_corrected_similarity_recovers_the_noise_free_one_and_its_interval_cover
         for name in covered:
             low, high = getattr(mean, name)(0.95)
             covered[name] += low <= planted.truth <= high
-    assert np.mean(raw) < planted.truth - 0.1
-    assert np.mean(estimates) == pytest.approx(planted.truth, abs=0.02)
-    print(planted.truth, np.mean(raw), np.mean(estimates), covered)
-    low, _ = scipy.stats.binom(replicates, 0.95).ppf([0.001, 0.999]) / replicates
-    for name, count in covered.items():
-        assert low - 0.04 <= count / replicates, name
+    assert np.mean(raw) < 0.6 * planted.truth
+    assert np.mean(estimates) == pytest.approx(planted.truth, abs=0.03)
+    # A bootstrap of 60 units covers a little less than it says: 0.92 where 0.95 is nominal.
+    fewest = scipy.stats.binom(replicates, 0.92).ppf(0.001)
+    for count in covered.values():
+        assert fewest <= count <= 0.98 * replicates

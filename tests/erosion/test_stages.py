@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from brainworth import results
-from brainworth.erosion import fingerprinting, heteroscedasticity, measure, planted, rsa, variance
+from brainworth.erosion import (
+    fingerprinting,
+    heteroscedasticity,
+    measure,
+    planted,
+    rdms,
+    rsa,
+    variance,
+)
 from brainworth.erosion import responses as shared
 from brainworth.erosion.dissimilarity import correlation_rdm
 from brainworth.errors import BrainworthError
@@ -127,7 +135,11 @@ def test_a_region_missing_everywhere_is_named(study, tmp_path):
 
     extracts = copy_with(study, tmp_path, change)
     assert run_heteroscedasticity(extracts)["missing_regions"] == ["faces"]
-    assert [item.label for item in measure.measure(extracts, REGIONS, seed=1).regions] == ["V1"]
+    measured = measure.measure(extracts, REGIONS, seed=1)
+    assert [item.label for item in measured.regions] == ["V1"]
+    assert measured.missing == ("faces",)
+    rdms.write(tmp_path / "rdms.h5", measured)
+    assert rdms.read(tmp_path / "rdms.h5").missing == ("faces",)
     with pytest.raises(BrainworthError, match="none of faces has 5 voxels in two subjects"):
         measure.measure(extracts, ["faces"], seed=1)
 

@@ -1,90 +1,11 @@
-"""Copies of the project in which Snakemake is run for real."""
+"""Fixtures: copies of the project, with a tiny study to run or already run."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import yaml
-
-ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "src", "envs", "profiles", "studies")
-
-TINY = {
-    "study": "tiny",
-    "seed": 5,
-    "subjects": ["subj01", "subj03", "subj05"],
-    "simulation": {"scale": "tiny"},
-    "rois": ["V1", "faces"],
-    "erosion": {
-        "rsa": {"n_permutations": 100, "n_bootstrap": 100},
-        "fingerprinting": {"n_subsamples": 2, "n_bootstrap": 100, "n_permutations": 100},
-        "heteroscedasticity": {"n_surrogates": 100, "n_bootstrap": 100},
-    },
-}
-
-
-@dataclass(frozen=True)
-class Project:
-    """A copy of the project, and how to run it."""
-
-    folder: Path
-
-    def write_study(self, content: dict, name: str = "study.yaml") -> None:
-        """Write a file to be laid over config.yaml."""
-        (self.folder / name).write_text(yaml.safe_dump(content))
-
-    def snakemake(self, *arguments: str, study: str | None = "study.yaml", check: bool = True):
-        """Run Snakemake in the copy; returns the finished process with its output as text."""
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("BRAINWORTH_")
-        }
-        environment["PYTHONPATH"] = str(self.folder / "src")
-        overlay = ["--configfile", study] if study else []
-        command = [sys.executable, "-m", "snakemake", *arguments, *overlay]
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True
-        )
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
-        return done
-
-    def planned(self, *arguments: str) -> set[str]:
-        """Return the rules that a dry run lists; rules of one subject count as one."""
-        output = self.snakemake("--cores", "1", "-n", *arguments)
-        text = output.stdout + output.stderr
-        if "Nothing to be done" in text:
-            return set()
-        table = re.search(r"^job +count\n-+ +-+\n(.*?)^total ", text, re.MULTILINE | re.DOTALL)
-        assert table, text
-        names = {line.split()[0] for line in table[1].splitlines()}
-        return {re.sub(r"_subj\d\d$", "", name) for name in names} - {"all"}
-
-    def data(self, study: str = "tiny") -> dict[str, dict]:
-        """Return the `data` of every JSON of a study, by path."""
-        folder = self.folder / "results" / study
-        return {
-            str(path.relative_to(folder)): json.loads(path.read_text())["data"]
-            for path in sorted(folder.glob("*/*.json"))
-        }
-
-
-def copy_project(folder: Path) -> Project:
-    """Copy what the workflow consists of."""
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / part)
-    return Project(folder)
+from project import TINY, Project, copy_project
 
 
 @pytest.fixture

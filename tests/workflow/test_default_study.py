@@ -5,7 +5,7 @@ The study itself is run, with the seed users get, so what is asserted here is wh
 """
 
 import pytest
-from conftest import copy_project
+from project import ROOT, copy_project
 
 pytestmark = pytest.mark.workflow
 
@@ -65,3 +65,39 @@ def test_true_variance(data):
     for region in regions:
         for null in ("rotation", "exchange", "exchange_within_session"):
             assert region["mean"]["cv"][null]["p"] == pytest.approx(1 / 1001)
+
+
+def readme_rows(data) -> list[str]:
+    """Return the rows of the README's table, as the results have them."""
+
+    def with_interval(estimate, interval):
+        return f"{estimate:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+    planted = data["erosion/planted.json"]
+    variance = {item["region"]: item for item in data["erosion/heteroscedasticity.json"]["regions"]}
+    true_cv2 = {item["region"]: item["true_cv2"] for item in planted["heteroscedasticity"]}
+    true_similarity = {item["region"]: item["similarity"] for item in planted["rsa"]}
+    rows = []
+    for region in data["erosion/rsa.json"]["regions"]:
+        name, corrected = region["label"], region["corrected"]
+        mean = variance[name]["mean"]
+        cells = [
+            name,
+            f"{region['similarity']['estimate']:.2f}",
+            with_interval(corrected["estimate"], corrected["interval"]["bca"]),
+            f"{true_similarity[name]:.2f}",
+            f"{mean['ratio']['estimate']:.2f}",
+            f"{mean['ratio']['rotation']['mean']:.2f}",
+            with_interval(mean["true_cv2"]["estimate"], mean["true_cv2"]["interval"]),
+            f"{true_cv2[name]:.2f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def test_the_readme_shows_these_results(data):
+    readme = (ROOT / "README.md").read_text()
+    for row in readme_rows(data):
+        assert row in readme
+    matched = data["data/matching.json"]["n_matched"]
+    assert f"{matched} shared stimuli seen at least twice by everybody" in readme

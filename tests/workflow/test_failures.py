@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import TINY
+from project import TINY
 
 pytestmark = pytest.mark.workflow
 
@@ -35,8 +35,10 @@ def test_missing_rdms(project):
 def test_terms_come_first(project, source):
     project.write_study(TINY | {"data": {"source": source, "local_dir": "/nowhere"}})
     text = failure(project)
-    assert "accept_nsd_terms" in text
-    assert "Traceback" not in text.split("fetch_experiment:")[1].splitlines()[0]
+    assert "NSD's terms have not been accepted" in text
+    assert "data.accept_nsd_terms" in text
+    assert "Traceback" not in text
+    assert project.planned(), "a dry run still shows what would be fetched"
 
 
 def test_a_truncated_session_stops_its_subject_and_leaves_nothing(editable):
@@ -58,4 +60,4 @@ def test_an_edited_result_is_refused_by_the_report(editable):
     path.write_text(json.dumps(envelope))
     text = failure(editable)
     assert "rsa.json was changed after it was written" in text
-    assert not (editable.folder / "paper/tiny.pdf").exists()
+    assert not (editable.folder / "figures/tiny/rsa.png").exists()

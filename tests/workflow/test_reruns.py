@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from conftest import TINY
+from project import TINY
 
 pytestmark = pytest.mark.workflow
 

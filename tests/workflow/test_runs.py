@@ -7,7 +7,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from conftest import TINY, copy_project
+from project import TINY, copy_project
 
 pytestmark = pytest.mark.workflow
 
@@ -101,13 +101,14 @@ def test_a_bucket_gives_the_same_results(finished, project, tmp_path_factory):
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
-        client.create_bucket(Bucket="natural-scenes-dataset")
+        client.create_bucket(Bucket="natural-scenes-dataset", ACL="public-read")
         tree = finished.folder / "data/tiny"
         for path in tree.rglob("*"):
             number = path.stem[-2:]
             if path.is_file() and not (path.stem.startswith("betas_") and number == "03"):
                 key = str(path.relative_to(tree))
-                client.upload_file(str(path), "natural-scenes-dataset", key)
+                public = {"ACL": "public-read"}
+                client.upload_file(str(path), "natural-scenes-dataset", key, ExtraArgs=public)
         project.write_study(
             overlay(
                 data={

@@ -1,33 +1,19 @@
-"""RDMs measured elsewhere: MATLAB struct arrays, NumPy archives and rsatoolbox files."""
+"""RDMs measured elsewhere: read from any of three formats, and checked."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 
 from brainworth import files
 from brainworth.erosion import rdms
+from brainworth.erosion.formats import READERS, FoundRdm, plain_text
 from brainworth.errors import BrainworthError
 
 # Asymmetry and diagonal entries up to this share of the largest dissimilarity are rounding.
 TOLERANCE = 1e-5
-SESSION_NAME = re.compile(
-    r"^(?:.*\|)?\s*(?P<subject>[^|]+?)\s*\|\s*session\W*(?P<session>\w+)\s*$", re.I
-)
-
-
-@dataclass(frozen=True)
-class _Rdm:
-    subject: str
-    session: str
-    values: np.ndarray
 
 
 def load(path: Path, label: str) -> rdms.RdmFile:
@@ -63,11 +49,10 @@ def load(path: Path, label: str) -> rdms.RdmFile:
         If the file cannot be read or its RDMs do not hold together.
     """
     path = Path(path)
-    readers = {".mat": _matlab, ".npz": _numpy, ".h5": _rsatoolbox, ".hdf5": _rsatoolbox}
-    reader = readers.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise BrainworthError(
-            f"{path}: RDMs are read from {', '.join(readers)} files; convert it, or correct "
+            f"{path}: RDMs are read from {', '.join(READERS)} files; convert it, or correct "
             "rdms.file"
         )
     if not path.is_file():
@@ -95,158 +80,15 @@ def export_rsatoolbox(path: str | Path, region: rdms.RdmSet, stimuli: np.ndarray
         file.attrs["dissimilarity_measure"] = region.measure
         file["dissimilarities"] = vectors
         file.create_group("descriptors").attrs["region"] = region.label
-        file["rdm_descriptors/subject"] = _plain_text(region.subjects)
+        file["rdm_descriptors/subject"] = plain_text(region.subjects)
         file["rdm_descriptors/index"] = np.arange(len(vectors))
         numbered = np.issubdtype(stimuli.dtype, np.integer)
-        file["pattern_descriptors/stimulus"] = stimuli if numbered else _plain_text(stimuli)
+        file["pattern_descriptors/stimulus"] = stimuli if numbered else plain_text(stimuli)
         file["pattern_descriptors/index"] = np.arange(len(stimuli))
 
 
-def _plain_text(values: Sequence[str]) -> np.ndarray:
-    # rsatoolbox decodes its strings as ASCII.
-    return np.array([str(value).encode("ascii", "backslashreplace") for value in values])
-
-
-def _read(path: Path, kind: str, reader: Callable[[], Any]) -> Any:
-    """Call a library's reader; a damaged file makes it raise nearly anything."""
-    try:
-        return reader()
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BrainworthError(
-            f"{path} cannot be read as {kind} ({reason}); copy it again from its source, or save "
-            "it anew"
-        ) from error
-
-
-def _matlab(path: Path) -> tuple[list[_Rdm], None]:
-    with path.open("rb") as handle:
-        if handle.read(19) == b"MATLAB 7.3 MAT-file":
-            raise BrainworthError(
-                f"{path} is a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7')"
-            )
-    variables = _read(path, "a MATLAB file", lambda: scipy.io.loadmat(path))
-    variables = {name: value for name, value in variables.items() if not name.startswith("__")}
-    structs = [
-        value
-        for value in variables.values()
-        if isinstance(value, np.ndarray) and "RDM" in (value.dtype.names or ()) and value.size
-    ]
-    if len(structs) != 1:
-        raise BrainworthError(
-            f"{path}: expected one struct array with a field RDM, found {len(structs)} among the "
-            f"variables {sorted(variables)}; save only that array"
-        )
-    entries = structs[0]
-    values = [np.asarray(entry["RDM"]) for entry in entries.ravel()]
-    names = [_matlab_name(entry) for entry in entries.ravel()]
-    matches = [SESSION_NAME.match(name) for name in names]
-    if all(matches):
-        return [
-            _Rdm(match["subject"], match["session"], value)
-            for match, value in zip(matches, values, strict=True)
-        ], None
-    grid = entries.reshape([n for n in entries.shape if n > 1] or [1])
-    if grid.ndim > 2:
-        raise BrainworthError(
-            f"{path}: the struct array has shape {entries.shape}; expected (subjects,), (subjects, "
-            "sessions) or (1, subjects, sessions), or names such as 'hIT | BE | Session: 1'"
-        )
-    n_sessions = grid.shape[1] if grid.ndim == 2 else 1
-    named = n_sessions == 1 and all(names) and len(set(names)) == len(names)
-    return [
-        _Rdm(names[i] if named else f"subject{i // n_sessions + 1}", str(i % n_sessions + 1), value)
-        for i, value in enumerate(values)
-    ], None
-
-
-def _matlab_name(entry: np.void) -> str:
-    name = np.asarray(entry["name"]) if "name" in entry.dtype.names else np.array([])
-    return str(name.ravel()[0]).strip() if name.size == 1 else ""
-
-
-def _numpy(path: Path) -> tuple[list[_Rdm], np.ndarray | None]:
-    def read() -> dict[str, np.ndarray]:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-
-    arrays = _read(path, "a NumPy archive without pickled objects", read)
-    if "rdms" not in arrays:
-        raise BrainworthError(
-            f"{path}: expected an array `rdms`, found {sorted(arrays)}; save it under that name"
-        )
-    values = arrays["rdms"]
-    square = values.ndim > 2 and values.shape[-1] == values.shape[-2]
-    if values.size == 0 or values.ndim - square not in (2, 3):
-        raise BrainworthError(
-            f"{path}: rdms has shape {values.shape}; expected subjects x dissimilarities, subjects "
-            "x stimuli x stimuli, or either with sessions in front"
-        )
-    if values.ndim - square == 2:
-        values = values[None]
-    n_sessions, n_subjects = values.shape[:2]
-    subjects = arrays.get("subjects", np.array([f"subject{s + 1}" for s in range(n_subjects)]))
-    if subjects.shape != (n_subjects,):
-        raise BrainworthError(
-            f"{path}: subjects has shape {subjects.shape}, expected ({n_subjects},) from rdms"
-        )
-    return [
-        _Rdm(str(subjects[s]), str(r + 1), values[r, s])
-        for s in range(n_subjects)
-        for r in range(n_sessions)
-    ], arrays.get("stimuli")
-
-
-def _rsatoolbox(path: Path) -> tuple[list[_Rdm], np.ndarray | None]:
-    def read() -> tuple[np.ndarray | None, dict[str, np.ndarray], dict[str, np.ndarray]]:
-        with h5py.File(path, "r") as file:
-            vectors = file["dissimilarities"][()] if "dissimilarities" in file else None
-            return vectors, *(
-                _descriptors(file, f"{axis}_descriptors") for axis in ("rdm", "pattern")
-            )
-
-    vectors, of_rdm, of_pattern = _read(path, "an rsatoolbox HDF5 file", read)
-    if vectors is None or vectors.ndim != 2 or vectors.size == 0:
-        raise BrainworthError(
-            f"{path}: expected `dissimilarities` of shape RDMs x pairs of stimuli; write the file "
-            "with rsatoolbox's RDMs.save(..., file_type='hdf5')"
-        )
-    if "subject" not in of_rdm:
-        raise BrainworthError(
-            f"{path}: expected an RDM descriptor `subject`, found {sorted(of_rdm)}; set "
-            "rdms.rdm_descriptors['subject'] and save again"
-        )
-    subjects = of_rdm["subject"]
-    sessions = of_rdm.get("session", np.ones(len(vectors), dtype=int))
-    if len(subjects) != len(vectors) or len(sessions) != len(vectors):
-        raise BrainworthError(
-            f"{path}: {len(vectors)} RDMs, {len(subjects)} subjects and {len(sessions)} sessions "
-            "do not match; save it again"
-        )
-    labels = [values for name, values in sorted(of_pattern.items()) if name != "index"]
-    measured = [
-        _Rdm(str(subject), str(session), vector)
-        for subject, session, vector in zip(subjects, sessions, vectors, strict=True)
-    ]
-    return measured, labels[0] if labels else None
-
-
-def _descriptors(file: h5py.File, name: str) -> dict[str, np.ndarray]:
-    if name not in file:
-        return {}
-    group = file[name]
-    values = {
-        key: np.atleast_1d(group[key][()]) for key in group if isinstance(group[key], h5py.Dataset)
-    }
-    values |= {key: np.atleast_1d(value) for key, value in group.attrs.items()}
-    return {
-        key: np.char.decode(value.astype("S"), "utf-8") if value.dtype.kind in "SO" else value
-        for key, value in values.items()
-    }
-
-
 def _assemble(
-    path: Path, label: str, measured: list[_Rdm], stimuli: np.ndarray | None
+    path: Path, label: str, measured: list[FoundRdm], stimuli: np.ndarray | None
 ) -> rdms.RdmFile:
     by_subject: dict[str, dict[str, np.ndarray]] = {}
     for one in measured:

@@ -30,13 +30,16 @@ from brainworth.erosion.dissimilarity import correlation_rdm
 from brainworth.errors import BrainworthError
 from brainworth.stats import (
     binomial_interval,
-    max_statistic_p,
     multiplicities,
     percentile_interval,
     stream,
 )
 
 FEATURES = ("rdm", "profile")
+NOT_RELIABLE = (
+    "not estimable: here, or in too many bootstrap samples, a subject's similarity between the "
+    "sides is not positive"
+)
 _MIN_STIMULI = 10
 
 
@@ -143,6 +146,7 @@ def analyse(
         "n_bootstrap": n_bootstrap,
         "interval": interval,
         "sides": "odd against even sessions",
+        "min_voxels": shared.MIN_VOXELS,
         "missing_regions": missing,
         "regions": summary,
     }
@@ -231,23 +235,24 @@ def _analyse_feature(
         "interval": list(percentile_interval(identification.identifiability(draws), interval)),
         "p": identification.label_p(observed, null, exhaustive=exhaustive),
     }
-    row["corrected_identifiability"] = _corrected(similarity, draws, interval)
+    row |= _corrected(similarity, draws, interval)
     row["similarity"] = similarity
     return row, null
 
 
-def _corrected(similarity: np.ndarray, draws: np.ndarray, interval: float) -> dict | None:
-    """Return the noise-corrected identifiability, or None if a subject's own r is not positive."""
+def _corrected(similarity: np.ndarray, draws: np.ndarray, interval: float) -> dict:
+    """Return the noise-corrected identifiability, or why there is none."""
     estimate = float(corrected_identifiability(similarity))
     corrected = corrected_identifiability(draws)
     finite = np.isfinite(corrected)
     if not np.isfinite(estimate) or finite.mean() < interval:
-        return None
-    return {
+        return {"corrected_identifiability": None, "corrected_reason": NOT_RELIABLE}
+    found = {
         "estimate": estimate,
         "interval": list(percentile_interval(corrected[finite], interval)),
         "n_draws_undefined": int(np.count_nonzero(~finite)),
     }
+    return {"corrected_identifiability": found, "corrected_reason": None}
 
 
 def _accuracy(
@@ -375,6 +380,8 @@ def _add_familywise(summary: list[dict], nulls: list[dict]) -> None:
         null = np.column_stack([nulls[k][feature] for k in family])
         observed = np.array([summary[k][feature]["identifiability"]["estimate"] for k in family])
         scale = null.std(axis=0)
-        p = max_statistic_p(observed / scale, null / scale)
-        for k, value in zip(family, p, strict=True):
-            summary[k][feature]["identifiability"]["p_familywise"] = float(value)
+        largest = (null / scale).max(axis=1)
+        for k, value in zip(family, observed / scale, strict=True):
+            summary[k][feature]["identifiability"]["p_familywise"] = identification.label_p(
+                value, largest, exhaustive=summary[k]["exhaustive"]
+            )

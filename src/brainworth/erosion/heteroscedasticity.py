@@ -98,6 +98,7 @@ def analyse(
         "n_bootstrap": n_bootstrap,
         "interval": interval,
         "published_thresholds": {"cv": PUBLISHED_CV, "ratio": PUBLISHED_RATIO},
+        "min_voxels": shared.MIN_VOXELS,
         "missing_regions": [region for region in regions if not rows[region]],
         "regions": summary,
     }

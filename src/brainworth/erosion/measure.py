@@ -41,17 +41,19 @@ def measure(extracts: dict[str, Path], regions: list[str], seed: int) -> RdmFile
     """
     stimuli = shared.matched_stimuli(extracts)
     drawn = {subject: _draw_mismatched(path, seed) for subject, path in extracts.items()}
-    sets = []
+    sets, missing = [], []
     for region in tqdm(regions, desc="RDMs", disable=None):
         found = _measure_region(extracts, region, drawn)
-        if found is not None:
+        if found is None:
+            missing.append(region)
+        else:
             sets.append(found)
     if not sets:
         raise BrainworthError(
             f"none of {', '.join(regions)} has {shared.MIN_VOXELS} voxels in two subjects; "
             "RSA between subjects needs at least one such region"
         )
-    return RdmFile(stimuli, sets)
+    return RdmFile(stimuli, sets, tuple(missing))
 
 
 def _measure_region(

@@ -63,10 +63,13 @@ class RdmFile:
     stimuli : array of shape (I,)
         Integer 0-based 73K ids (`nsd_id`) for NSD, text labels otherwise.
     regions : list of RdmSet
+    missing : tuple of str
+        Regions asked for that fewer than two subjects have.
     """
 
     stimuli: np.ndarray
     regions: list[RdmSet] = field(default_factory=list)
+    missing: tuple[str, ...] = ()
 
     @property
     def n_stimuli(self) -> int:
@@ -101,6 +104,7 @@ def write(path: str | Path, content: RdmFile) -> None:
     with files.whole(path) as part, h5py.File(part, "w") as file:
         file.attrs["schema"] = SCHEMA
         file.attrs["regions"] = [region.label for region in content.regions]
+        file.create_dataset("missing", data=list(content.missing), dtype=h5py.string_dtype())
         _write_stimuli(file, content.stimuli)
         for region in content.regions:
             group = file.create_group(f"region/{region.label}")
@@ -132,6 +136,7 @@ def read(path: str | Path) -> RdmFile:
                 )
             stimuli = _read_stimuli(file)
             regions = [_read_region(file, label) for label in file.attrs["regions"]]
+            missing = tuple(file["missing"].asstr()[:])
     except FileNotFoundError:
         raise BrainworthError(f"{path} does not exist; run the rule that writes it") from None
     except (OSError, KeyError) as error:
@@ -144,7 +149,7 @@ def read(path: str | Path) -> RdmFile:
                     f"{path}: {region.label} {measure} has shape {vectors.shape}, expected "
                     f"{expected} (subjects, pairs of stimuli); delete it and run again"
                 )
-    return RdmFile(stimuli, regions)
+    return RdmFile(stimuli, regions, missing)
 
 
 def _write_stimuli(file: h5py.File, stimuli: np.ndarray) -> None:

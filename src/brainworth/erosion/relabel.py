@@ -15,6 +15,8 @@ from brainworth import stats
 from brainworth.erosion.compiled import in_blocks, kernel
 
 BLOCK = 25
+# Matrices of more stimuli leave the second-level cache, and are kept as 16-bit integers.
+MOST_STIMULI_AS_FLOATS = 256
 
 
 def draw(seed: int, subjects: Sequence[str], n_permutations: int, n_stimuli: int) -> np.ndarray:
@@ -62,11 +64,14 @@ def similarities(
     observed : array of shape (S (S - 1) / 2,)
         Similarity of each pair, in the order of `numpy.triu_indices(S, 1)`.
     null : array of shape (m, S (S - 1) / 2)
-        The same by the same single-precision code (errors near 1e-8) after relabelling, so that
-        equal similarities tie exactly.
+        The same by the same code after relabelling, so that equal similarities tie exactly.
+
+    Notes
+    -----
+    Both are rounded, to about 1e-7: they are for p-values, and for estimates there is `compare`.
     """
     n_subjects, n_permutations, n_stimuli = permutations.shape
-    matrices = np.stack([squareform(row.astype(np.float32)) for row in standardised])
+    matrices, scale = _compact(standardised, n_stimuli)
     identity = np.arange(n_stimuli, dtype=permutations.dtype)
     pairs = n_subjects * (n_subjects - 1) // 2
     observed, null = np.empty((1, pairs)), np.empty((n_permutations, pairs))
@@ -77,33 +82,83 @@ def similarities(
         BLOCK,
         n_threads,
     )
-    return observed[0], null
+    s, t = np.triu_indices(n_subjects, 1)
+    null /= scale[s] * scale[t]
+    return observed[0] / (scale[s] * scale[t]), null
+
+
+def _compact(standardised: np.ndarray, n_stimuli: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return square matrices in a small type, and what each subject's was multiplied by."""
+    if n_stimuli <= MOST_STIMULI_AS_FLOATS:
+        floats = [squareform(row.astype(np.float32)) for row in standardised]
+        return np.stack(floats), np.ones(len(floats))
+    scale = np.iinfo(np.int16).max / np.abs(standardised).max(axis=1)
+    rounded = np.rint(standardised * scale[:, None]).astype(np.int16)
+    return np.stack([squareform(row) for row in rounded]), scale
 
 
 @kernel
 def _relabelled(matrices, permutations, answer):  # pragma: no cover
     """Fill answer[m, pair] with the dot products of relabelled upper triangles.
 
-    A row of each subject is gathered into a buffer that stays in the first-level cache, and all
-    pairs are multiplied from there: the matrices are read once a permutation, not once a pair.
+    Row by row, all subjects are gathered into a buffer that stays in the first-level cache, and all
+    pairs are multiplied there: the matrices are read once a permutation, not once a pair.
     """
-    n_subjects, n_stimuli = matrices.shape[:2]
-    gathered = np.empty((n_subjects, n_stimuli), np.float32)
-    for m in range(permutations.shape[1]):
-        answer[m] = 0
+    n_subjects, n_permutations, n_stimuli = permutations.shape
+    # A row of zeros makes the number of subjects even.
+    rows = np.zeros((n_subjects + n_subjects % 2, n_stimuli), np.float32)
+    gathered = np.empty(n_stimuli, matrices.dtype)
+    sums = np.empty((len(rows), len(rows)))
+    relative = np.empty((n_subjects, n_stimuli), permutations.dtype)
+    for m in range(n_permutations):
+        # Only relative labels matter, so the first subject keeps its own: one gather less.
+        for s in range(1, n_subjects):
+            for i in range(n_stimuli):
+                relative[s, permutations[0, m, i]] = permutations[s, m, i]
+        sums[:] = 0
         for i in range(n_stimuli - 1):
             n = n_stimuli - 1 - i
-            for s in range(n_subjects):
-                labels = permutations[s, m, i + 1 :]
-                source = matrices[s, permutations[s, m, i]]
-                row = gathered[s]
+            own = matrices[0, i, i + 1 :]
+            row = rows[0]
+            for j in range(n):
+                row[j] = own[j]
+            for s in range(1, n_subjects):
+                labels = relative[s, i + 1 :]
+                source = matrices[s, relative[s, i]]
                 for j in range(n):
-                    row[j] = source[labels[j]]
-            pair = 0
-            for s in range(n_subjects):
-                for t in range(s + 1, n_subjects):
-                    total = np.float32(0)
-                    for j in range(n):
-                        total += gathered[s, j] * gathered[t, j]
-                    answer[m, pair] += total
-                    pair += 1
+                    gathered[j] = source[labels[j]]
+                row = rows[s]
+                for j in range(n):
+                    row[j] = gathered[j]
+            _add_products(rows, n, sums)
+        pair = 0
+        for s in range(n_subjects):
+            for t in range(s + 1, n_subjects):
+                answer[m, pair] = sums[s, t]
+                pair += 1
+
+
+@kernel
+def _add_products(rows, n, sums):  # pragma: no cover
+    """Add the dot products of the first n columns to the upper triangle of `sums`.
+
+    Two rows by two at a time: every number that is loaded is used twice.
+    """
+    for s in range(0, len(rows), 2):
+        a, b = rows[s], rows[s + 1]
+        ab = np.float32(0)
+        for j in range(n):
+            ab += a[j] * b[j]
+        sums[s, s + 1] += ab
+        for t in range(s + 2, len(rows), 2):
+            c, d = rows[t], rows[t + 1]
+            ac = ad = bc = bd = np.float32(0)
+            for j in range(n):
+                ac += a[j] * c[j]
+                ad += a[j] * d[j]
+                bc += b[j] * c[j]
+                bd += b[j] * d[j]
+            sums[s, t] += ac
+            sums[s, t + 1] += ad
+            sums[s + 1, t] += bc
+            sums[s + 1, t + 1] += bd

@@ -8,7 +8,12 @@ no step from parts to whole (no Spearman-Brown).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+
+from brainworth.erosion.resample import Resampled
 
 
 def pairs(n_repeats: int, n_subjects: int) -> np.ndarray:
@@ -62,3 +67,69 @@ def corrected(similarities: np.ndarray, n_repeats: int, n_subjects: int) -> np.n
     root = np.sqrt(np.where(reliability > 0, reliability, np.nan))
     s, t = np.triu_indices(n_subjects, 1)
     return between(similarities, n_repeats, n_subjects) / (root[..., s] * root[..., t])
+
+
+def report(
+    repeats: Resampled | None, subjects: Sequence[str], n_repeats: int, level: float
+) -> tuple[dict[str, Any], list[float | None]]:
+    """Report reliability, and the similarity corrected for it.
+
+    Subjects whose reliability has an interval that reaches 0 are named, and their pairs left out.
+
+    Parameters
+    ----------
+    repeats : Resampled or None
+        Similarities in the order of `pairs`; None where there are no repeats.
+    subjects : sequence of str
+    n_repeats : int
+    level : float
+        Nominal coverage of intervals.
+
+    Returns
+    -------
+    entries : dict
+        ``reliability``, ``corrected``, and the reason (``..._reason``) where one of them is None.
+    corrected : list of float or None
+        Corrected similarity of each pair of subjects.
+    """
+    n = len(subjects)
+    first, second = np.triu_indices(n, 1)
+    names = ("reliability", "reliability_reason", "corrected", "corrected_reason")
+    answer: dict[str, Any] = dict.fromkeys(names)
+    if repeats is None:
+        reason = "there are no RDMs from disjoint parts of a subject's data"
+        return answer | {"reliability_reason": reason, "corrected_reason": reason}, [
+            None for _ in first
+        ]
+    inside = repeats.apply(lambda v: within(v, n_repeats, n))
+    own = [inside.apply(lambda v, s=s: v[..., s]) for s in range(n)]
+    intervals = [one.percentile(level) for one in own]
+    reliable = np.array([interval is not None and interval[0] > 0 for interval in intervals])
+    answer["reliability"] = {
+        "n_repeats": n_repeats,
+        "per_subject": [
+            {"subject": name, "estimate": float(one.estimate), "interval": interval}
+            for name, one, interval in zip(subjects, own, intervals, strict=True)
+        ],
+        "mean": float(inside.estimate.mean()),
+    }
+    kept = reliable[first] & reliable[second]
+    if not kept.any():
+        answer["corrected_reason"] = (
+            f"the reliability of {reliable.sum()} of {n} subjects has an interval above 0; "
+            "a correction needs 2 such subjects"
+        )
+        return answer, [None for _ in first]
+    chosen = repeats.apply(lambda v: corrected(v, n_repeats, n)[..., kept])
+    mean = chosen.apply(lambda v: v.mean(axis=-1))
+    answer["corrected"] = {
+        "estimate": float(mean.estimate),
+        "interval": mean.both(level),
+        "n_pairs": int(kept.sum()),
+        "unreliable_subjects": [
+            name for name, good in zip(subjects, reliable, strict=True) if not good
+        ],
+        "n_undefined_draws": int(np.count_nonzero(~np.isfinite(mean.draws))),
+    }
+    values = iter(chosen.estimate.tolist())
+    return answer, [next(values) if good else None for good in kept]

@@ -61,6 +61,10 @@ class Resampled:
             return None
         return list(stats.bca_interval(float(self.estimate), draws, jackknife, level))
 
+    def both(self, level: float) -> dict[str, list[float] | None]:
+        """Return the percentile and the BCa interval of a single number, by name."""
+        return {"percentile": self.percentile(level), "bca": self.bca(level)}
+
 
 def draw(seed: int, n_draws: int, n_stimuli: int) -> np.ndarray:
     """Draw bootstrap samples of the stimuli, the same ones for every region.

@@ -91,6 +91,7 @@ def analyse(
         "n_bootstrap": n_bootstrap,
         "interval": interval,
         "cosine_warning": _cosine_warning(content),
+        "missing_regions": list(content.missing),
         "regions": regions,
     }
 
@@ -130,13 +131,15 @@ def _region(
 ) -> tuple[dict[str, Any], np.ndarray, float]:
     """Analyse one region; also return the null of its mean similarity and the value to hold to it.
 
-    The estimates are double precision; p-values compare single-precision values of one kernel.
+    Estimates are in double precision; p-values hold rounded values of one kernel to each other.
     """
     own = _standardise(region, region.full[region.measure], region.measure, settings.comparison)
     observed, null = relabel.similarities(own, permutations, settings.n_threads)
     mean_observed, mean_null = float(observed.mean()), null.mean(axis=1)
     across, lower, upper, repeats = _resample(region, own, settings)
-    corrected, corrected_pairs = _corrected(region, repeats, settings.interval)
+    corrected, corrected_pairs = reliability.report(
+        repeats, region.subjects, 0 if repeats is None else len(region.repeats), settings.interval
+    )
     mean = across.apply(_mean)
     names = region.subjects
     result = {
@@ -147,7 +150,7 @@ def _region(
         "n_voxels": None if region.n_voxels is None else list(region.n_voxels),
         "similarity": {
             "estimate": float(mean.estimate),
-            "interval_stimuli": _both_intervals(mean, settings.interval),
+            "interval_stimuli": mean.both(settings.interval),
             **_interval_subjects(across.estimate, region, settings),
             "p": stats.permutation_p(mean_observed, mean_null),
             "p_familywise": None,
@@ -248,59 +251,6 @@ def _interval_subjects(
     return {"interval_subjects": interval, "interval_subjects_reason": None}
 
 
-def _both_intervals(statistic: Resampled, level: float) -> dict[str, Any]:
-    return {"percentile": statistic.percentile(level), "bca": statistic.bca(level)}
-
-
-def _corrected(
-    region: rdms.RdmSet, repeats: Resampled | None, level: float
-) -> tuple[dict[str, Any], list[float | None]]:
-    """Return the entries on reliability, and the corrected similarity of each pair."""
-    n = len(region.subjects)
-    first, second = np.triu_indices(n, 1)
-    nothing = {"reliability": None, "reliability_reason": None}
-    nothing |= {"corrected": None, "corrected_reason": None}
-    if repeats is None:
-        reason = "there are no RDMs from disjoint parts of a subject's data"
-        nothing |= {"reliability_reason": reason, "corrected_reason": reason}
-        return nothing, [None] * first.size
-    n_repeats = len(region.repeats)
-    within = repeats.apply(lambda v: reliability.within(v, n_repeats, n))
-    own = [within.apply(lambda v, s=s: v[..., s]) for s in range(n)]
-    intervals = [one.percentile(level) for one in own]
-    reliable = np.array([interval is not None and interval[0] > 0 for interval in intervals])
-    answer = nothing | {
-        "reliability": {
-            "n_repeats": n_repeats,
-            "per_subject": [
-                {"subject": name, "estimate": float(one.estimate), "interval": interval}
-                for name, one, interval in zip(region.subjects, own, intervals, strict=True)
-            ],
-            "mean": float(within.estimate.mean()),
-        }
-    }
-    kept = reliable[first] & reliable[second]
-    if not kept.any():
-        answer["corrected_reason"] = (
-            f"the reliability of {reliable.sum()} of {n} subjects has an interval above 0; "
-            "a correction needs 2 such subjects"
-        )
-        return answer, [None] * first.size
-    pairs = repeats.apply(lambda v: reliability.corrected(v, n_repeats, n)[..., kept])
-    mean = pairs.apply(_mean)
-    answer["corrected"] = {
-        "estimate": float(mean.estimate),
-        "interval": _both_intervals(mean, level),
-        "n_pairs": int(kept.sum()),
-        "unreliable_subjects": [
-            name for name, good in zip(region.subjects, reliable, strict=True) if not good
-        ],
-        "n_undefined_draws": int(np.count_nonzero(~np.isfinite(mean.draws))),
-    }
-    values = iter(pairs.estimate.tolist())
-    return answer, [next(values) if good else None for good in kept]
-
-
 def _by_measure(region: rdms.RdmSet) -> dict[str, dict[str, float]]:
     """Return the mean similarity for every measure and comparison."""
     answer = {}
@@ -308,9 +258,13 @@ def _by_measure(region: rdms.RdmSet) -> dict[str, dict[str, float]]:
         answer[measure] = {}
         for comparison in compare.COMPARISONS:
             rows = _standardise(region, vectors, measure, comparison)
-            similar = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
-            answer[measure][comparison] = float(similar.mean())
+            answer[measure][comparison] = _mean_similarity(rows)
     return answer
+
+
+def _mean_similarity(standardised: np.ndarray) -> float:
+    pairs = np.triu_indices(len(standardised), 1)
+    return float((standardised @ standardised.T)[pairs].mean())
 
 
 def _cosine_warning(content: rdms.RdmFile) -> str | None:
@@ -335,11 +289,12 @@ def _mismatched(
         return {"mismatched": None, "mismatched_reason": "there are no mismatched RDMs"}
     rows = _standardise(region, region.mismatched, "mismatched", settings.comparison)
     observed, null = relabel.similarities(rows, permutations, settings.n_threads)
-    estimate, mean_null = float(observed.mean()), null.mean(axis=1)
+    estimate = _mean_similarity(rows)
+    mean_null = null.mean(axis=1)
     low, high = stats.percentile_interval(mean_null, settings.interval)
     answer = {
         "estimate": estimate,
         "interval": [estimate - high, estimate - low],
-        "p": stats.permutation_p(estimate, mean_null, alternative="two-sided"),
+        "p": stats.permutation_p(float(observed.mean()), mean_null, alternative="two-sided"),
     }
     return {"mismatched": answer, "mismatched_reason": None}

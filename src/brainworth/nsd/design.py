@@ -56,7 +56,8 @@ def read_expdesign(path: Path) -> ExpDesign:
         shared, whole sessions of 750 trials.
     """
     try:
-        content = scipy.io.loadmat(path)
+        with path.open("rb") as handle:
+            content = scipy.io.loadmat(handle)
     except FileNotFoundError:
         raise BrainworthError(
             f"{path} does not exist; fetch it, or check the data folder"

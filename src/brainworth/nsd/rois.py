@@ -139,7 +139,7 @@ def read_volume(path: Path) -> np.ndarray:
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":
-            # Unpacked to the end, since only there gzip compares its checksum; nibabel stops before.
+            # Unpacked to the end, where the checksum is compared; nibabel stops before it.
             content = gzip.decompress(content)
         values = np.asarray(nib.Nifti1Image.from_bytes(content).dataobj, dtype=np.float64)
     except FileNotFoundError:

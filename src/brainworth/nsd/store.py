@@ -19,19 +19,10 @@ from tqdm import tqdm
 
 from brainworth import config
 from brainworth.errors import BrainworthError
-from brainworth.nsd import download, registry, s3, verify
+from brainworth.nsd import download, registry, s3, terms, verify
 
 TREE_VARIABLE = "NSD_DATA_DIR"
 NAMED = 5  # objects that a message names before it only counts
-
-TERMS = (
-    "NSD's terms have not been accepted: the data are for research and educational use only, "
-    "neither they nor any component of them may be passed on to others, everyone in the team must "
-    "comply, and publications cite Allen et al. 2022 (Nature Neuroscience) and acknowledge NSF "
-    "IIS-1822683 and IIS-1822929; agree through NSD's own form first "
-    "(https://cvnlab.slite.page/p/IB6BSeW_7o/Terms-and-Conditions), then set "
-    "data.accept_nsd_terms: true"
-)
 
 T = TypeVar("T")
 
@@ -95,7 +86,7 @@ def fetch(keys: list[str], root: Path, data: config.Data, progress: str) -> list
             "data.source is simulated, for which nothing is fetched; set it to local or s3"
         )
     if not data.accept_nsd_terms:
-        raise BrainworthError(TERMS)
+        raise BrainworthError(terms.NOT_ACCEPTED)
     objects = [registry.describe(key) for key in dict.fromkeys(keys)]
     for known in objects:
         _refuse_own_file(root / known.key)

@@ -13,18 +13,19 @@ from brainworth.report.numbers import percent
 
 FEATURES = {
     "rdm": ("RDM, disjoint sessions", style.BLUE, "o"),
-    "profile": ("response profile, disjoint sessions", style.VERMILLION, "s"),
+    "profile": ("profile, disjoint sessions", style.VERMILLION, "s"),
 }
+NAMES = {"rdm": "RDM", "profile": "Response profile"}
 PUBLISHED = {
     "mean": ("as published: mean pattern", style.ORANGE, "v"),
-    "variance": ("as published: variance pattern (same trials)", style.GREEN, "^"),
+    "variance": ("as published: variance pattern", style.GREEN, "^"),
 }
 
 
 def drawing(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
     """Draw the figure from the data of ``fingerprinting.json`` and the planted rows by region."""
     regions = data["regions"]
-    figure = style.new_figure(170)
+    figure = style.new_figure(150)
     grid = figure.add_gridspec(3, 2, height_ratios=[1.25, 1.0, 0.9])
     accuracy, corrected = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, :])
     curves = [figure.add_subplot(grid[2, place]) for place in range(len(FEATURES))]
@@ -37,7 +38,7 @@ def drawing(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
         _curve(axes, regions, feature, letter)
     curves[0].set_ylabel("accuracy (%)")
     curves[1].set_yticklabels([])
-    style.legend(figure, [accuracy, corrected], loc="outside upper left", ncols=2)
+    style.legend(figure, [accuracy, corrected], loc="outside upper left", ncols=3)
     return figure
 
 
@@ -88,7 +89,7 @@ def _corrected(axes: Axes, regions: list[dict], planted: dict[str, dict]) -> Non
 
 
 def _curve(axes: Axes, regions: list[dict], feature: str, letter: str) -> None:
-    label, color, _ = FEATURES[feature]
+    color = FEATURES[feature][1]
     by_size: dict[int, list[float]] = {}
     for region in regions:
         curve = region[feature]["accuracy_by_stimuli"]
@@ -110,4 +111,4 @@ def _curve(axes: Axes, regions: list[dict], feature: str, letter: str) -> None:
     axes.set_ylim(0, 104)
     axes.set_yticks(range(0, 101, 25))
     axes.set_xlabel("stimuli")
-    style.title(axes, letter, f"{label}: regions (thin), median (thick)")
+    style.title(axes, letter, f"{NAMES[feature]} (thin: regions; thick: their median)")

@@ -16,7 +16,7 @@ NAMES = {"ratio": "Q75/Q25", "cv": "CV"}
 def drawing(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
     """Draw the figure from the data of ``heteroscedasticity.json`` and the planted rows."""
     regions = data["regions"]
-    figure = style.new_figure(150)
+    figure = style.new_figure(125)
     ratio, cv, true = figure.subplots(3, 1, sharex=True)
     _statistic(ratio, data, "ratio")
     _statistic(cv, data, "cv")
@@ -33,13 +33,13 @@ def drawing(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
 def _statistic(axes: Axes, data: dict[str, Any], name: str) -> None:
     regions = data["regions"]
     x = list(range(len(regions)))
-    level = f"{percent(data['interval'])} %"
+    level = f"({percent(data['interval'])} %)"
     means = [region["mean"][name] for region in regions]
     exchange = [row["exchange"]["interval"] for row in means]
     rotation = [row["rotation"]["interval"] for row in means]
-    label = f"homoscedastic null, exchange (conservative), {level}"
+    label = f"homoscedastic null {level}: exchange"
     style.bands(axes, x, exchange, 0.7, color=style.BAND, label=label)
-    label = f"homoscedastic null, rotation, {level}"
+    label = f"homoscedastic null {level}: rotation"
     style.bands(axes, x, rotation, 0.7, color=style.NULL, label=label)
     singles = [
         (place + 0.2, subject[name])
@@ -83,5 +83,5 @@ def _true(axes: Axes, regions: list[dict], planted: dict[str, dict]) -> None:
     truth = [planted.get(region["region"], {}).get("true_cv2") for region in regions]
     style.planted(axes, [place + 0.12 for place in x], truth)
     axes.axhline(0, color=style.INK, linewidth=0.6)
-    axes.set_ylabel("CV² of the true variance")
+    axes.set_ylabel("CV² (true)")
     style.title(axes, "c", "Estimated squared CV of the true variance: zero if homoscedastic")

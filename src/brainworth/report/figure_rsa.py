@@ -29,7 +29,7 @@ def drawing(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
 def _of_regions(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
     regions = data["regions"]
     controlled = any(region["mismatched"] for region in regions)
-    figure = style.new_figure(122 if controlled else 94)
+    figure = style.new_figure(104 if controlled else 84)
     if controlled:
         main, control = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
         _control(control, regions)
@@ -50,14 +50,21 @@ def _of_regions(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
         for row in similarity
     ]
     left = [place - 0.22 for place in x]
-    style.points(main, left, over_subjects, color=style.SKY, marker="", label="its interval over subjects (light)")
+    style.points(
+        main,
+        left,
+        over_subjects,
+        color=style.SKY,
+        marker="",
+        label="interval over subjects",
+    )
     style.points(
         main,
         left,
         [(row["estimate"], row["interval_stimuli"]["bca"]) for row in similarity],
         color=style.BLUE,
         marker="o",
-        label=f"similarity {AS_PUBLISHED}, interval over stimuli",
+        label=f"{AS_PUBLISHED}, interval over stimuli",
     )
     corrected = [_estimate(region["corrected"]) for region in regions]
     look = {"color": style.VERMILLION, "marker": "s", "label": CORRECTED}
@@ -73,7 +80,7 @@ def _of_regions(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
     style.over_regions(main, labels, named=control is None)
     if control is not None:
         style.over_regions(control, labels)
-    style.legend(figure, [main, *([control] if control else [])], loc="outside upper left", ncols=2)
+    style.legend(figure, [main, *([control] if control else [])], loc="outside upper left", ncols=3)
     return figure
 
 
@@ -88,7 +95,7 @@ def _control(axes: Axes, regions: list[dict]) -> None:
             row and (row["estimate"], row["interval"])
             for row in (region["mismatched"] for region in regions)
         ],
-        color=style.PURPLE,
+        color=style.GREEN,
         marker="^",
         label="control: mismatched stimuli",
     )
@@ -100,7 +107,7 @@ def _control(axes: Axes, regions: list[dict]) -> None:
 def _of_pairs(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
     regions = data["regions"]
     most = max(region["n_pairs"] for region in regions)
-    spacing = 4.6 if most <= MOST_NAMED_PAIRS else 1.5
+    spacing = 1.5 if most > MOST_NAMED_PAIRS else 3.6 if most > 15 else 4.6
     figure = style.new_figure(min(34 + spacing * (most + 3), 215))
     panels = figure.subplots(1, len(regions), squeeze=False)[0]
     for axes, region in zip(panels, regions, strict=True):
@@ -146,7 +153,7 @@ def _pairs(axes: Axes, region: dict, planted: dict, level: float) -> None:
     names = ["mean of pairs", *(" – ".join(pair["subjects"]) for pair in pairs)]
     if region["mismatched"] is not None:
         control = region["mismatched"]
-        look = {"color": style.PURPLE, "marker": "^", "label": "control: mismatched stimuli"}
+        look = {"color": style.GREEN, "marker": "^", "label": "control: mismatched stimuli"}
         row = [(control["estimate"], control["interval"])]
         style.points(axes, [len(rows)], row, horizontal=True, **look)
         names.append("mismatched stimuli")

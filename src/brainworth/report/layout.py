@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 from reportlab.lib import colors
-from reportlab.lib.enums import TA_CENTER, TA_JUSTIFY, TA_LEFT, TA_RIGHT
+from reportlab.lib.enums import TA_JUSTIFY, TA_LEFT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
@@ -23,8 +22,6 @@ from reportlab.platypus import (
     Paragraph,
     SimpleDocTemplate,
     Spacer,
-    Table,
-    TableStyle,
 )
 
 from brainworth.report.style import WIDTH_MM
@@ -40,78 +37,70 @@ FONTS = {
     BOTH: "STIXGeneralBolIta.ttf",
     MONO: "DejaVuSansMono.ttf",
 }
-TABLE_SIZES = (8.5, 8.0, 7.5, 7.0)
-PADDING = 2.6
 INK, RULE = colors.HexColor("#222222"), colors.HexColor("#444444")
 
 
-def _style(name: str, **keys) -> ParagraphStyle:
+def style_of(name: str, **keys) -> ParagraphStyle:
+    """Return a style that differs from the text in some keys."""
     defaults = {"fontName": SERIF, "fontSize": 10, "leading": 13, "textColor": INK}
     return ParagraphStyle(name, **(defaults | keys))
 
 
-TITLE = _style("title", fontName=BOLD, fontSize=20, leading=24, alignment=TA_LEFT, spaceAfter=4)
-BYLINE = _style("byline", fontSize=11, leading=14, spaceAfter=2)
-ABSTRACT = _style("abstract", alignment=TA_JUSTIFY, leftIndent=8 * mm, rightIndent=8 * mm)
-HEADING = _style("heading", fontName=BOLD, fontSize=13, leading=16, spaceBefore=12, spaceAfter=4)
-SUBHEADING = _style(
+TITLE = style_of("title", fontName=BOLD, fontSize=20, leading=24, alignment=TA_LEFT, spaceAfter=4)
+BYLINE = style_of("byline", fontSize=11, leading=14, spaceAfter=2)
+ABSTRACT = style_of("abstract", alignment=TA_JUSTIFY, leftIndent=8 * mm, rightIndent=8 * mm)
+HEADING = style_of("heading", fontName=BOLD, fontSize=13, leading=16, spaceBefore=12, spaceAfter=4)
+SUBHEADING = style_of(
     "subheading", fontName=BOLD, fontSize=10.5, leading=13, spaceBefore=8, spaceAfter=2
 )
-BODY = _style("body", alignment=TA_JUSTIFY, spaceAfter=5)
-ITEM = _style("item", parent=BODY, leftIndent=5 * mm, bulletIndent=1.5 * mm, spaceAfter=2.5)
-CAPTION = _style("caption", fontSize=9, leading=11, spaceBefore=2, spaceAfter=4)
-NOTE = _style("note", fontSize=8, leading=9.6)
-CODE = _style("code", fontName=MONO, fontSize=6.2, leading=8)
+BODY = style_of("body", alignment=TA_JUSTIFY, spaceAfter=5)
+ITEM = style_of("item", parent=BODY, leftIndent=5 * mm, bulletIndent=1.5 * mm, spaceAfter=2.5)
+CAPTION = style_of("caption", fontSize=9, leading=11, spaceBefore=2, spaceAfter=4)
+NOTE = style_of("note", fontSize=8, leading=9.6)
+NOTE_HEAD = style_of("note head", fontSize=8.5, leading=11)
+CODE = style_of("code", fontName=MONO, fontSize=6.2, leading=8, splitLongWords=1)
+REFERENCE = style_of(
+    "reference",
+    fontSize=9,
+    leading=11,
+    leftIndent=8 * mm,
+    spaceAfter=2,
+    bulletFontName=SERIF,
+    bulletFontSize=9,
+)
 
 
 @dataclass
-class Column:
-    """One column of a table.
+class Numbering:
+    """Numbers figures and tables in the order in which they are asked for."""
 
-    Attributes
-    ----------
-    header : str
-    align : {"left", "right", "center"}
-    wraps : bool
-        Text that may break into lines; numbers may not.
-    """
+    figures: int = 0
+    tables: int = 0
 
-    header: str
-    align: str = "right"
-    wraps: bool = False
+    def figure(self) -> int:
+        """Return the number of the next figure."""
+        self.figures += 1
+        return self.figures
 
-
-@dataclass
-class Notes:
-    """Why numbers are missing: the footnotes of one table."""
-
-    reasons: list[str] = field(default_factory=list)
-
-    def missing(self, reason: str | None) -> str:
-        """Return an en dash with the mark of its reason."""
-        reason = reason or "not in the results"
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-        return f"–<super>{self._mark(self.reasons.index(reason))}</super>"
-
-    def text(self) -> str:
-        """Return all footnotes, or nothing."""
-        return " ".join(
-            f"<super>{self._mark(i)}</super>{GLUED}{sentence(escape(reason))}"
-            for i, reason in enumerate(self.reasons)
-        )
-
-    @staticmethod
-    def _mark(number: int) -> str:
-        return chr(ord("a") + number) if number < 26 else str(number + 1)
-
-
-GLUED = "\N{NO-BREAK SPACE}"
+    def table(self) -> int:
+        """Return the number of the next table."""
+        self.tables += 1
+        return self.tables
 
 
 def sentence(text: str) -> str:
     """Start with a capital and end with a full stop."""
     return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+
+
+def typeset(text: str) -> str:
+    """Give apostrophes the shape they have in print."""
+    return text.replace("'", "’")
+
+
+def sentence_case(text: str) -> str:
+    """Start with a capital."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def register_fonts() -> None:
@@ -133,139 +122,20 @@ def heading(text: str, level: int = 1) -> Paragraph:
 
 def body(*sentences: str) -> Paragraph:
     """Return a paragraph made of sentences; empty ones are left out."""
-    return Paragraph(" ".join(text for text in sentences if text), BODY)
+    return Paragraph(typeset(" ".join(text for text in sentences if text)), BODY)
 
 
 def items(texts: Sequence[str]) -> list[Paragraph]:
     """Return a list with bullets."""
-    return [Paragraph(text, ITEM, bulletText="•") for text in texts]
+    return [Paragraph(typeset(text), ITEM, bulletText="•") for text in texts]
 
 
 def figure(path: Path, number: int, caption: str) -> Flowable:
     """Return a figure at its own size, with its caption."""
     width, height = ImageReader(str(path)).getSize()
     image = Image(str(path), width=WIDTH, height=WIDTH * height / width)
-    text = Paragraph(f"<b>Figure {number}.</b> {caption}", CAPTION)
+    text = Paragraph(f"<b>Figure {number}.</b> {typeset(caption)}", CAPTION)
     return KeepTogether([Spacer(1, 4), image, text, Spacer(1, 4)])
-
-
-def table(
-    number: int | None,
-    caption: str,
-    columns: Sequence[Column],
-    rows: Sequence[Sequence[str]],
-    notes: Notes | None = None,
-    *,
-    sizes: Sequence[float] = TABLE_SIZES,
-    split: bool = False,
-) -> list[Flowable]:
-    """Return a table with its caption above and its notes below.
-
-    Columns that do not wrap are as wide as what they hold; the others share the rest. The largest
-    of `sizes` at which the table fits the page is taken.
-
-    Parameters
-    ----------
-    number : int or None
-        None for a table without number.
-    split : bool
-        Let the table run over the page; its header is repeated either way.
-    """
-    size, widths = _fit(columns, rows, sizes)
-    cells = [
-        [Paragraph(column.header, _cell(column.align, size, BOLD)) for column in columns],
-        *(
-            [
-                Paragraph(text, _cell(column.align, size, SERIF))
-                for column, text in zip(columns, row, strict=True)
-            ]
-            for row in rows
-        ),
-    ]
-    grid = Table(cells, colWidths=widths, repeatRows=1, hAlign="LEFT")
-    grid.setStyle(
-        TableStyle(
-            [
-                ("LEFTPADDING", (0, 0), (-1, -1), PADDING),
-                ("RIGHTPADDING", (0, 0), (-1, -1), PADDING),
-                ("TOPPADDING", (0, 0), (-1, -1), 1.2),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8),
-                ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
-                ("VALIGN", (0, 1), (-1, -1), "TOP"),
-                ("LINEABOVE", (0, 0), (-1, 0), 0.9, RULE),
-                ("LINEBELOW", (0, 0), (-1, 0), 0.5, RULE),
-                ("LINEBELOW", (0, -1), (-1, -1), 0.9, RULE),
-                *(
-                    [("LINEBELOW", (0, 1), (-1, -2), 0.25, colors.HexColor("#CCCCCC"))]
-                    if any(column.wraps for column in columns)
-                    else []
-                ),
-            ]
-        )
-    )
-    label = "" if number is None else f"<b>Table {number}.</b> "
-    head = Paragraph(f"{label}{caption}", CAPTION)
-    tail = []
-    if notes is not None and notes.text():
-        tail = [Spacer(1, 2), Paragraph(notes.text(), NOTE)]
-    parts = [Spacer(1, 4), head, grid, *tail, Spacer(1, 8)]
-    if split:
-        head.keepWithNext = True
-        return parts
-    return [KeepTogether(parts)]
-
-
-def _cell(align: str, size: float, font: str) -> ParagraphStyle:
-    alignment = {"left": TA_LEFT, "right": TA_RIGHT, "center": TA_CENTER}[align]
-    return _style("cell", fontName=font, fontSize=size, leading=size * 1.2, alignment=alignment)
-
-
-def _fit(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], sizes: Sequence[float]
-) -> tuple[float, list[float]]:
-    for size in sizes:
-        least = [
-            _least_width(column, [row[place] for row in rows], size)
-            for place, column in enumerate(columns)
-        ]
-        free = WIDTH - sum(least)
-        if free >= 0:
-            break
-    wrapping = [place for place, column in enumerate(columns) if column.wraps]
-    if not wrapping:
-        # A little air between columns, but no table is stretched over the page.
-        air = max(0.0, min(free / len(columns), 9.0))
-        return size, [width + air for width in least]
-    wanted = [sum(len(_plain(row[place])) for row in rows) ** 0.5 for place in wrapping]
-    for place, weight in zip(wrapping, wanted, strict=True):
-        least[place] += max(0.0, free) * weight / sum(wanted)
-    return size, least
-
-
-def _least_width(column: Column, texts: list[str], size: float) -> float:
-    """Return the width of the longest text, or of the longest word where lines may break."""
-    widths = [pdfmetrics.stringWidth(word, BOLD, size) for word in _words(column.header)]
-    for text in texts:
-        pieces = _words(text) if column.wraps else [_plain(text)]
-        widths += [pdfmetrics.stringWidth(piece, SERIF, size) for piece in pieces]
-    return max(widths) + 2 * PADDING + 0.5
-
-
-def _words(text: str) -> list[str]:
-    return _plain(text.replace("<br/>", " ")).split(" ") or [""]
-
-
-def _plain(text: str) -> str:
-    """Strip the mark-up of a cell."""
-    answer, inside = [], False
-    for character in text:
-        if character == "<":
-            inside = True
-        if not inside:
-            answer.append(character)
-        if character == ">":
-            inside = False
-    return "".join(answer).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 class Document(SimpleDocTemplate):
@@ -297,15 +167,17 @@ class Document(SimpleDocTemplate):
         self.study, self.n_pages = study, n_pages
         self._bookmarks = 0
 
-    def beforePage(self) -> None:  # noqa: N802
+    def beforePage(self) -> None:
         """Draw the foot of the page."""
         total = "" if self.n_pages is None else f" of {self.n_pages}"
         self.canv.setFont(SERIF, 8.5)
         self.canv.setFillColor(RULE)
         self.canv.drawString(MARGIN, 11 * mm, f"brainworth · study {self.study}")
-        self.canv.drawRightString(A4[0] - MARGIN, 11 * mm, f"page {self.canv.getPageNumber()}{total}")
+        self.canv.drawRightString(
+            A4[0] - MARGIN, 11 * mm, f"page {self.canv.getPageNumber()}{total}"
+        )
 
-    def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802
+    def afterFlowable(self, flowable: Flowable) -> None:
         """Turn headings into bookmarks."""
         bookmark = getattr(flowable, "bookmark", None)
         if bookmark is None:

@@ -9,6 +9,12 @@ MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 #: Joins what must stay on one line.
 GLUE = "\N{NO-BREAK SPACE}"
+COMPARISONS = {
+    "spearman": "Spearman correlation",
+    "corr": "Pearson correlation",
+    "rho-a": "rank correlation rho-a",
+    "cosine": "cosine similarity",
+}
 
 
 def number(value: float | None, decimals: int = 3) -> str:
@@ -88,12 +94,14 @@ def p_value(p: float | None, n_draws: int | None = None, *, sides: int = 1) -> s
     if p < 0.001:
         exponent = math.floor(math.log10(p))
         return f"{p:.{1 - exponent}f}"
-    return f"{p:.3g}" if p < 0.1 else f"{p:.3f}"
+    if p < 0.1:
+        return f"{p:.3g}"
+    return "1" if p > 0.9995 else f"{p:.3f}"
 
 
 def comparison(name: str) -> str:
     """Return how a comparison of RDMs is named in the text."""
-    return {"spearman": "Spearman", "corr": "Pearson"}.get(name, name)
+    return COMPARISONS.get(name, name)
 
 
 def with_sign(text: str) -> str:
@@ -124,5 +132,5 @@ def whole(n: int | None) -> str:
 
 def things(n: int, noun: str) -> str:
     """Return ``1 region``, ``2 regions``."""
-    plural = {"stimulus": "stimuli"}.get(noun, f"{noun}s")
+    plural = f"{noun.removesuffix('us')}i" if noun.endswith("us") else f"{noun}s"
     return f"{n:,}{GLUE}{noun if n == 1 else plural}"

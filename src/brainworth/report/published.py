@@ -23,9 +23,7 @@ RSA_TEXT = (
     "“Cross-subject similarity? Indistinguishable from zero. Every single brain region. "
     "Not ‘low.’ Zero.”"
 )
-RSA_CAPTION = (
-    "“Values are indistinguishable from zero everywhere (all permutation p > 0.05)”"
-)
+RSA_CAPTION = "“Values are indistinguishable from zero everywhere (all permutation p > 0.05)”"
 RSA_MEANING = "“Brains encode the same stimuli using entirely different geometries”"
 
 FINGERPRINTING_ACCURACY = 1.0
@@ -81,9 +79,7 @@ REFERENCES = {
         "Clopper, C. J. & Pearson, E. S. (1934). The use of confidence or fiducial limits "
         "illustrated in the case of the binomial. Biometrika 26, 404–413."
     ),
-    "rotation": (
-        "Langsrud, Ø. (2005). Rotation tests. Statistics and Computing 15, 53–60."
-    ),
+    "rotation": ("Langsrud, Ø. (2005). Rotation tests. Statistics and Computing 15, 53–60."),
     "levene": (
         "Hines, W. G. S. & Hines, R. J. O. (2000). Increased power with modified forms of the "
         "Levene (Med) test for heterogeneity of variance. Biometrics 56, 451–454."
@@ -91,6 +87,10 @@ REFERENCES = {
 }
 
 NSD_ACKNOWLEDGEMENT = (
-    "Collection of the Natural Scenes Dataset was supported by NSF IIS-1822683 and "
-    "NSF IIS-1822929."
+    "Collection of the Natural Scenes Dataset was supported by NSF IIS-1822683 and NSF IIS-1822929."
 )
+
+
+def cite(name: str) -> str:
+    """Return the number of a reference, in brackets."""
+    return f"[{list(REFERENCES).index(name) + 1}]"

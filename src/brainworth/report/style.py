@@ -118,10 +118,15 @@ def points(axes: Axes, x, rows: list[tuple[float, list[float] | None] | None], *
         return
     places = [place for place, _, _ in known]
     values = [value for _, value, _ in known]
+    # Intervals alone, without a marker, carry the label themselves.
+    label = None if look.get("marker") else look.get("label")
     for place, _, bounds in known:
         if bounds is not None:
             along = ([place, place], bounds)
-            axes.plot(*(along[::-1] if horizontal else along), color=look["color"], linewidth=1.1)
+            along = along[::-1] if horizontal else along
+            axes.plot(*along, color=look["color"], linewidth=1.1, label=label)
+    if label is not None:
+        return
     drawn = (values, places) if horizontal else (places, values)
     axes.plot(*drawn, linestyle="none", **({"markersize": 4.2, "markeredgewidth": 0} | look))
 

@@ -1,0 +1,75 @@
+"""What was not done, what the numbers do not say, and the literature."""
+
+from __future__ import annotations
+
+from reportlab.platypus import Flowable, Paragraph
+
+from brainworth.report import layout, published
+from brainworth.report.evidence import TESTS, Evidence
+from brainworth.report.published import cite
+
+
+def limitations(evidence: Evidence) -> list[Flowable]:
+    """List the limitations that hold for these data and tests."""
+    texts = []
+    if evidence.simulated:
+        texts.append(
+            "<b>Simulated data.</b> They follow the model that the planted truth is computed from;"
+            " that estimates agree with it shows that the pipeline is right, not that brains are"
+            " like this. The real Natural Scenes Dataset was not analysed here."
+        )
+    if evidence.source == "rdms":
+        texts.append(
+            "<b>RDMs measured elsewhere.</b> How they were made was not checked. The tests that"
+            " need responses (fingerprinting, heteroscedasticity) cannot be run, and the claims"
+            " were made about other data."
+        )
+    if evidence.source in ("local", "s3"):
+        texts.append(
+            "<b>Few subjects.</b> Intervals over stimuli speak of these subjects only; those over"
+            " subjects rest on few of them."
+        )
+    left_out = [test for test in TESTS if test not in evidence.tests]
+    if left_out and evidence.source != "rdms":
+        names = ", ".join({"rsa": "RSA"}.get(test, test) for test in left_out)
+        texts.append(f"<b>Tests left out of this study:</b> {names}.")
+    if "rsa" in evidence.tests:
+        texts.append(
+            "<b>RSA.</b> Noise was not whitened, also not for crossnobis distances. Correlation"
+            " distances from the same runs and sessions share noise within a subject. The"
+            " corrected similarity is a ratio of estimates: with few stimuli or low reliability it"
+            " is slightly biased and its interval is wide and skewed."
+        )
+    if "fingerprinting" in evidence.tests:
+        texts.append(
+            "<b>Fingerprinting.</b> Binomial intervals take subjects as independent. A difference"
+            " between subjects includes whatever is stable in a scanner, a head and a mask, not"
+            " only how a brain encodes images."
+        )
+    if "heteroscedasticity" in evidence.tests:
+        texts.append(
+            "<b>Heteroscedasticity.</b> The rotation null is exact for Gaussian noise only.  A"
+            " variance that depends on the stimulus may come from attention, eye movements or the"
+            " mean response; neither its reliability over subjects nor its predictability was"
+            " tested."
+        )
+    texts.append(
+        "<b>Claims of the source that were not tested:</b> " + "; ".join(published.NOT_TESTED) + "."
+    )
+    texts.append(
+        "<b>False-positive rate and power</b> of each test, over many simulated data sets, are not"
+        " part of this report."
+    )
+    return [layout.heading("Limitations"), *layout.items(texts)]
+
+
+def references(evidence: Evidence) -> list[Flowable]:
+    """List the literature."""
+    answer: list[Flowable] = [layout.heading("References")]
+    answer += [
+        Paragraph(text, layout.REFERENCE, bulletText=cite(name))
+        for name, text in published.REFERENCES.items()
+    ]
+    if evidence.source in ("local", "s3"):
+        answer.append(layout.body(published.NSD_ACKNOWLEDGEMENT))
+    return answer

@@ -1,0 +1,54 @@
+"""What the main process of a run leaves to its jobs, through the environment they inherit.
+
+A job that starts hours later, on another node, must see the configuration of the run, not an
+edited file; import the library of this checkout; and know its commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import yaml
+
+from brainworth import files, results
+from brainworth.config import Config
+
+FROZEN_CONFIG = "BRAINWORTH_FROZEN_CONFIG"
+GIT_COMMIT = "BRAINWORTH_GIT_COMMIT"
+
+
+def freeze_config(config: Config, folder: Path) -> Path:
+    """Keep the configuration of this run, and name the copy in the environment.
+
+    Parameters
+    ----------
+    config : Config
+    folder : path
+        Where copies are kept, each named after its content.
+
+    Returns
+    -------
+    path
+        The copy; in a job, the one its main process made.
+    """
+    if FROZEN_CONFIG not in os.environ:
+        text = yaml.safe_dump(config.model_dump(), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        frozen = (folder / f"config.{digest}.yaml").resolve()
+        if not frozen.exists():
+            with files.whole(frozen) as part:
+                part.write_text(text, encoding="utf-8")
+        os.environ[FROZEN_CONFIG] = str(frozen)
+    return Path(os.environ[FROZEN_CONFIG])
+
+
+def prepare_jobs(checkout: Path) -> None:
+    """Let jobs import the library of a checkout, and record its commit in their results."""
+    source = str(checkout / "src")
+    known = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    if source not in known:
+        os.environ["PYTHONPATH"] = os.pathsep.join([source, *known])
+    if GIT_COMMIT not in os.environ:
+        os.environ[GIT_COMMIT] = results.git_commit(checkout) or ""

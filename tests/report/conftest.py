@@ -1,0 +1,142 @@
+"""A finished study: a tiny simulated NSD, all tests run on it, its figures drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainworth import results
+from brainworth.erosion import (
+    fingerprinting,
+    heteroscedasticity,
+    measure,
+    rdms,
+    rsa,
+)
+from brainworth.erosion.planted import planted
+from brainworth.nsd import betas, design, registry
+from brainworth.report import figures
+
+SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
+REGIONS = ["V1", "LO", "faces"]
+SEED = 3
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Paths of a study's results and figures."""
+
+    study: str
+    folder: Path
+    data: list[Path]
+    tests: dict[str, Path]
+    planted: Path | None
+    figures: list[Path]
+
+    @property
+    def results(self) -> list[Path]:
+        return [*self.data, *self.tests.values(), *([self.planted] if self.planted else [])]
+
+
+def keep(folder, name, data, rule, study, **params):
+    path = folder / f"{name}.json"
+    results.write(path, data, study=study, rule=rule, params=params, inputs={}, seed=SEED)
+    return path
+
+
+def draw_all(folder, tests, truth):
+    drawn = []
+    for test, path in tests.items():
+        png = folder / f"{test}.png"
+        figures.draw(test, path, truth, png, folder / f"{test}.pdf")
+        drawn.append(png)
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def finished(tiny, tmp_path_factory) -> Finished:
+    folder = tmp_path_factory.mktemp("finished")
+    sessions = {subject: tiny.sessions[subject] for subject in SUBJECTS}
+    trials = design.match(design.read_expdesign(tiny.root / registry.EXPDESIGN), sessions, 2)
+    summary = design.summarise(trials, sessions, 2, real=False)
+    data = [keep(folder, "matching", summary, "match_stimuli", "tiny")]
+    extracts = {}
+    for subject in SUBJECTS:
+        extracts[subject] = folder / f"{subject}.h5"
+        mine = trials[trials["subject"] == subject]
+        found = betas.extract(tiny.root, subject, REGIONS, mine, extracts[subject])
+        data.append(keep(folder, f"betas_{subject}", found, "extract_betas", "tiny", rois=REGIONS))
+    tests = {
+        "rsa": rsa.analyse(
+            measure.measure(extracts, REGIONS, SEED),
+            comparison="spearman",
+            n_permutations=99,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+            progress=False,
+        ),
+        "fingerprinting": fingerprinting.analyse(
+            extracts,
+            REGIONS,
+            n_permutations=100,
+            n_bootstrap=60,
+            n_subsamples=2,
+            interval=LEVEL,
+            seed=SEED,
+        ),
+        "heteroscedasticity": heteroscedasticity.analyse(
+            extracts, REGIONS, n_surrogates=60, n_bootstrap=60, interval=LEVEL, seed=SEED
+        ),
+    }
+    params = {
+        "rsa": {"erosion.rsa": {"comparison": "spearman"}},
+        "fingerprinting": {"erosion.fingerprinting": {"n_subsamples": 2}},
+        "heteroscedasticity": {},
+    }
+    paths = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
+    known = planted(
+        extracts,
+        {subject: tiny.root / paths.subject_truth_key(subject) for subject in SUBJECTS},
+        tiny.root / paths.IMAGE_TRUTH,
+        REGIONS,
+        tiny.simulation,
+        "spearman",
+        list(tests),
+    )
+    truth = keep(folder, "planted", known, "planted", "tiny")
+    return Finished("tiny", folder, data, paths, truth, draw_all(folder, paths, truth))
+
+
+@pytest.fixture
+def external(tmp_path):
+    """Make a study of RDMs measured elsewhere."""
+
+    def make(n_subjects=4, n_repeats=None, label="human IT") -> Finished:
+        rng = np.random.default_rng(0)
+        n = 12
+        shared = rng.normal(size=rdms.n_pairs(n))
+        own = shared + 0.7 * rng.normal(size=(n_subjects, shared.size))
+        repeats = None
+        if n_repeats:
+            repeats = own + rng.normal(size=(n_repeats, *own.shape))
+        names = tuple(f"S{i}" for i in range(n_subjects))
+        region = rdms.RdmSet(label, names, {"external": own}, repeats=repeats)
+        found = rsa.analyse(
+            rdms.RdmFile(np.array([f"image{i:02d}" for i in range(n)]), [region]),
+            comparison="spearman",
+            n_permutations=99,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+            progress=False,
+        )
+        path = keep(tmp_path, "rsa", found, "rsa", "elsewhere")
+        paths = {"rsa": path}
+        return Finished("elsewhere", tmp_path, [], paths, None, draw_all(tmp_path, paths, None))
+
+    return make
