@@ -209,7 +209,7 @@ def _penalties(axes: Axes, data: dict[str, Any]) -> None:
         markersize=3.2,
         label="median over settings",
     )
-    axes.set_ylim(0.75, 1.33)
+    axes.set_ylim(0.6, 1.4)
     axes.set_xlabel("brain samples")
     axes.set_ylabel("best penalty, simulated / theory")
     logarithmic(axes, "x")
