@@ -44,6 +44,7 @@ workflow: .venv/test.stamp ## tests that run Snakemake itself
 bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/rsa.py
 	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/befs.py
 
 clean: ## remove the products of all studies (not downloads, not .venv)
 	rm -rf results figures logs paper/*.pdf .snakemake

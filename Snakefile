@@ -4,7 +4,8 @@
     snakemake --cores all --configfile studies/nsd.yaml          another one
     snakemake --cores all results/simulated/erosion/rsa.json     one product
 
-Stages, in order: data (simulate or fetch, match, extract), erosion (one rule a test), report.
+Stages, in order: data (simulate or fetch, match, extract), erosion (one rule a test), befs (what
+brain samples are worth; no data), report.
 """
 
 import os
@@ -20,6 +21,7 @@ configfile: os.environ.get("BRAINWORTH_FROZEN_CONFIG") or f"{workflow.basedir}/c
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/erosion.smk"
+include: "rules/befs.smk"
 include: "rules/report.smk"
 
 
@@ -31,11 +33,18 @@ rule all:
     default_target: True
     input:
         PAPER,
+        BEFS,
 
 
 rule results:
     input:
         RESULTS,
+        BEFS,
+
+
+rule befs:
+    input:
+        BEFS,
 
 
 rule data:

@@ -81,6 +81,11 @@ EXTRACTS = (
 )
 VOLUMES = rois.volumes_of(CONFIG.rois)
 RESULTS = [f"{OUT}/erosion/{test}.json" for test in CONFIG.erosion.tests]
+BEFS = (
+    [f"{OUT}/befs/{part}.json" for part in CONFIG.befs.parts]
+    if CONFIG.befs.run and CONFIG.rdms.file is None
+    else []
+)
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 
 

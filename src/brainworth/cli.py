@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from brainworth import __version__, config, timing
+from brainworth.befs import command as befs
 from brainworth.errors import BrainworthError
 
 
@@ -26,11 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
             "--base", type=Path, default=Path("config.yaml"), help="default: %(default)s"
         )
     commands.add_parser("schema", help="print the JSON schema of config.yaml")
+    befs.add_to(commands)
 
     given = parser.parse_args(arguments)
     try:
         if given.command == "schema":
             print(config.schema(), end="")
+            return 0
+        if given.command in ("value", "budget"):
+            print(befs.answer(given))
             return 0
         study = config.load(given.base, *given.study)
         if given.command == "check":

@@ -12,7 +12,7 @@ from brainworth.errors import BrainworthError
 STAGES = (
     *("simulate_experiment", "simulate", "fetch_experiment", "fetch", "match_stimuli"),
     *("extract_betas", "import_rdms", "rdms", "rsa", "fingerprinting", "heteroscedasticity"),
-    *("planted", "figure", "paper"),
+    *("planted", "befs", "figure", "paper"),
 )
 
 
@@ -48,7 +48,8 @@ def summary(study: str, root: Path = Path()) -> str:
 def _stage(name: str) -> str:
     """Return the stage of a benchmark file: its rule, without subject or test."""
     name = re.sub(r"_subj\d\d$", "", name)
-    return "figure" if name.startswith("figure_") else name
+    merged = [stage for stage in ("figure", "befs") if name.startswith(f"{stage}_")]
+    return merged[0] if merged else name
 
 
 def _position(stage: str) -> tuple[int, str]:

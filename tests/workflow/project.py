@@ -27,6 +27,8 @@ TINY = {
         "fingerprinting": {"n_subsamples": 2, "n_bootstrap": 100, "n_permutations": 100},
         "heteroscedasticity": {"n_surrogates": 100, "n_bootstrap": 100},
     },
+    # has tests of its own, which read no data
+    "befs": {"run": False},
 }
 
 
