@@ -98,7 +98,7 @@ def finished(tiny, tmp_path_factory) -> Finished:
         "fingerprinting": {"erosion.fingerprinting": {"n_subsamples": 2}},
         "heteroscedasticity": {},
     }
-    paths = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
+    kept = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(
         extracts,
         {subject: tiny.root / paths.subject_truth_key(subject) for subject in SUBJECTS},
@@ -109,7 +109,7 @@ def finished(tiny, tmp_path_factory) -> Finished:
         list(tests),
     )
     truth = keep(folder, "planted", known, "planted", "tiny")
-    return Finished("tiny", folder, data, paths, truth, draw_all(folder, paths, truth))
+    return Finished("tiny", folder, data, kept, truth, draw_all(folder, kept, truth))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def external(tmp_path):
             progress=False,
         )
         path = keep(tmp_path, "rsa", found, "rsa", "elsewhere")
-        paths = {"rsa": path}
-        return Finished("elsewhere", tmp_path, [], paths, None, draw_all(tmp_path, paths, None))
+        kept = {"rsa": path}
+        return Finished("elsewhere", tmp_path, [], kept, None, draw_all(tmp_path, kept, None))
 
     return make
