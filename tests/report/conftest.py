@@ -18,6 +18,7 @@ from brainworth.erosion import (
 )
 from brainworth.erosion.planted import planted
 from brainworth.nsd import betas, design, registry
+from brainworth.nsd.simulate import paths
 from brainworth.report import figures
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
