@@ -42,12 +42,15 @@ class Project:
         """Write a file to be laid over config.yaml."""
         (self.folder / name).write_text(yaml.safe_dump(content))
 
-    def snakemake(self, *arguments: str, study: str | None = "study.yaml", check: bool = True):
+    def snakemake(
+        self,
+        *arguments: str,
+        study: str | None = "study.yaml",
+        check: bool = True,
+        environment: dict[str, str] | None = None,
+    ):
         """Run Snakemake in the copy; returns the finished process with its output as text."""
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("BRAINWORTH_")
-        }
-        environment["PYTHONPATH"] = str(self.folder / "src")
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "src")} | (environment or {})
         overlay = ["--configfile", study] if study else []
         command = [sys.executable, "-m", "snakemake", *arguments, *overlay]
         done = subprocess.run(

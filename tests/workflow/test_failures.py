@@ -41,7 +41,7 @@ def test_terms_come_first(project, source):
     assert project.planned(), "a dry run still shows what would be fetched"
 
 
-def test_a_truncated_session_stops_its_subject_and_leaves_nothing(editable):
+def test_a_truncated_session_stops_its_subject_and_leaves_nothing(editable, finished):
     folder = editable.folder
     session = next((folder / "data/tiny/nsddata_betas").glob("**/subj03/**/betas_session02.hdf5"))
     session.write_bytes(session.read_bytes()[:100_000])
@@ -51,6 +51,37 @@ def test_a_truncated_session_stops_its_subject_and_leaves_nothing(editable):
     assert "delete it and fetch or simulate it again" in text
     left = [path.name for path in (folder / "results/tiny/data").iterdir() if "subj03" in path.name]
     assert left == []
+    # the advice helps: with the damaged file gone, the same command finishes with the same results
+    before = {name: data for name, data in finished.data().items() if "befs" not in name}
+    session.unlink()
+    editable.snakemake("--cores", "2")
+    assert editable.data() == before
+
+
+@pytest.mark.parametrize("product", ["erosion/rdms.h5", "data/betas_subj01.json"])
+def test_a_missing_product_is_made_again(editable, finished, product):
+    (editable.folder / "results/tiny" / product).unlink()
+    editable.snakemake("--cores", "2")
+    assert (editable.folder / "results/tiny" / product).exists()
+    assert editable.data() == finished.data()
+
+
+def test_a_tree_of_the_users_inside_the_study_is_not_touched(project):
+    mine = project.folder / "data/tiny/nsddata/mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("irreplaceable")
+    local = {"source": "local", "local_dir": "data/tiny", "accept_nsd_terms": True}
+    project.write_study(TINY | {"data": local})
+    assert "lies in the study's own folder data/tiny" in failure(project)
+    assert mine.read_text() == "irreplaceable"
+
+
+def test_leftover_environment_variables_are_not_believed(finished, monkeypatch, tmp_path):
+    """Only jobs read what their main process left; a new run starts from config.yaml."""
+    (tmp_path / "old.yaml").write_text("study: old\n")
+    environment = {"BRAINWORTH_FROZEN_CONFIG": str(tmp_path / "old.yaml")}
+    done = finished.snakemake("--cores", "1", "-n", environment=environment)
+    assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_an_edited_result_is_refused_by_the_report(editable):

@@ -125,7 +125,7 @@ def check_stim_info(path: Path, design: ExpDesign) -> None:
     n_subjects, n_images = design.images.shape
     n_repetitions = design.order.size // n_images
     names = [f"subject{s}_rep{r}" for s in range(1, n_subjects + 1) for r in range(n_repetitions)]
-    needed = ["nsdId", "shared1000", *names]
+    needed = ["nsdId", "shared1000", "cocoSplit", *names]
     try:
         table = pd.read_csv(path, usecols=needed)
     except FileNotFoundError:
