@@ -33,7 +33,6 @@ rule all:
     default_target: True
     input:
         PAPER,
-        BEFS,
 
 
 rule results:
@@ -45,6 +44,7 @@ rule results:
 rule befs:
     input:
         BEFS,
+        BEFS_FIGURES,
 
 
 rule data:

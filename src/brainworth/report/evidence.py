@@ -11,7 +11,7 @@ from PIL import Image
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import figures
+from brainworth.report import style
 
 TESTS = ("rsa", "fingerprinting", "heteroscedasticity")
 SOURCES = ("simulated", "local", "s3", "rdms")
@@ -132,7 +132,7 @@ def _picture(test: str, pictures: Sequence[str | Path], by_rule: dict[str, dict]
         )
     with Image.open(found[0]) as image:
         drawn_from = image.info.get("Source")
-    if drawn_from != figures.source_of(by_rule[test], by_rule.get("planted")):
+    if drawn_from != style.source_of(by_rule[test], by_rule.get("planted")):
         raise BrainworthError(
             f"{found[0]} was not drawn from the results given; delete it and run again"
         )
