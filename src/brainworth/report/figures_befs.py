@@ -39,9 +39,7 @@ def draw(name: str, result: str | Path, png: str | Path, pdf: str | Path) -> Non
         If there is no such figure, or the JSON is missing, altered or of another part.
     """
     if name not in DRAWINGS:
-        raise BrainworthError(
-            f"there is no figure {name!r}; there are {', '.join(DRAWINGS)}"
-        )
+        raise BrainworthError(f"there is no figure {name!r}; there are {', '.join(DRAWINGS)}")
     rule, drawing = DRAWINGS[name]
     envelope = results.read(result)
     if envelope["rule"] != rule:
