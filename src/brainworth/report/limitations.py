@@ -58,10 +58,12 @@ def limitations(evidence: Evidence) -> list[Flowable]:
     )
     if evidence.befs:
         texts.append(
-            "<b>Worth of brain samples.</b> It is the theory of a linear-Gaussian model with a known"
+            "<b>Worth of brain samples.</b> It is the theory of a linear-Gaussian model with a"
+            " known"
             " number of latents and inputs that are independent of each other; brains, images and"
-            " tasks are none of this. Its parameters are those the source chose for fMRI: nothing"
-            " is calibrated to the Natural Scenes Dataset yet. The penalty is the best one for the"
+            " tasks are none of this. Its parameters are settings, by default those that the source"
+            " chose for fMRI; nothing is calibrated to the Natural Scenes Dataset yet. The penalty"
+            " is the best one for the"
             " mean subspace, which takes knowledge that a user has to estimate. Values average over"
             " the direction of the task among the latents. The formulas of the source were derived"
             " anew from its text, not copied."

@@ -12,6 +12,8 @@ from brainworth.report.evidence import Evidence
 from brainworth.report.numbers import percent, percent_span, whole
 from brainworth.report.published import cite
 
+#: Numbers of brain samples and of task samples.
+NB, NT = (f'N<sub rise="2" size="7">{index}</sub>' for index in "bt")
 SIMULATED = ("verification", "breakdown", "shift", "estimators")
 NAMES = {"shift": "shifted tests", "paper_scale": "the size of fMRI"}
 
@@ -28,30 +30,31 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " signal outside the k dimensions that the brain encodes; its <i>SNR</i> is 1/σ².",
         ),
         layout.body(
-            "<b>Student.</b> Stage 1 fits an encoding model of rank k to N<sub>b</sub> brain"
+            f"<b>Student.</b> Stage 1 fits an encoding model of rank k to {NB} brain"
             " samples (inputs and recordings); its subspace <i>misses</i> a share m of the task."
-            " Stage 2 fits the task to N<sub>t</sub> task samples by least squares with a penalty"
-            " λ on the part of the coefficients outside this subspace; κ = λN<sub>t</sub>. No"
+            f" Stage 2 fits the task to {NT} task samples by least squares with a penalty"
+            f" λ on the part of the coefficients outside this subspace; κ = λ{NT}. No"
             " recordings are needed at test time.",
-            "The <i>value</i> of brain data is how many task samples more than N<sub>t</sub> least"
+            f"The <i>value</i> of brain data is how many task samples more than {NT} least"
             " squares without brain data would need for the same test error, the <i>exchange"
-            " rate</i> is value/N<sub>b</sub>, and <i>savings</i> are value/(N<sub>t</sub> +"
+            f" rate</i> is value/{NB}, and <i>savings</i> are value/({NT} +"
             " value). Least squares without a penalty flatters brain data; every value is therefore"
             " shown beside that of a <i>tuned ridge</i>: ridge regression on the task samples alone"
             " with its best penalty.",
         ),
         layout.body(
             "<b>What is exact.</b> For a given m the test error of stage 2 is exact for every"
-            " N<sub>t</sub> > k + 1 and every penalty, but for two traces of a Wishart matrix that"
+            f" {NT} > k + 1 and every penalty, but for two traces of a Wishart matrix that"
             " are expanded to second order; so is the best penalty, κ = σ²(d − k)/m. The mean of m"
             " over learned subspaces is <i>resummed</i> (a deterministic equivalent to all orders,"
-            " with a correction for weak signals), for N<sub>b</sub> ≥ d + 2. Under shifted tests"
+            f" with a correction for weak signals, derived here), for {NB} ≥ d + 2. Under shifted"
+            " tests"
             " means over learned subspaces are multiplied as if they were independent. Compared"
-            " with these are the laws that the source derives for many samples: m to"
-            " <i>first order</i>, the misalignment plus (d − k)ρ/(N<sub>b</sub> − d − 1), also"
-            " with 1/N<sub>b</sub> for the last factor (“first order, 1/N”), where ρ is the"
+            " with these are the laws of the source for many samples: m to"
+            f" <i>first order</i>, the misalignment plus (d − k)ρ/({NB} − d − 1), also"
+            f" with 1/{NB} for the last factor (“first order, 1/N”), where ρ is the"
             " difficulty of learning the task from the brain; and the test error to second order"
-            " in 1/N<sub>t</sub>.",
+            f" in 1/{NT}.",
         ),
         layout.body("<b>Parameters.</b>", *_systems(evidence)),
         *_simulation(evidence),

@@ -53,7 +53,8 @@ WORTH = {
     "baseline": "Value is defined against “ordinary least squares”; no other baseline",
     "laws": "Laws to first order in brain samples and second order in task samples",
     "simulation": "Laws verified “empirically in a smaller system”",
-    "shift": "“In the brain-sensitive subspace, brain data provides no benefit”; adversarial inputs "
+    "shift": "“In the brain-sensitive subspace, brain data provides no benefit”; adversarial"
+    " inputs "
     "“can even drive the exchange rate to be negative”",
     "budget": "Collect brain data “only under narrow conditions on the cost, and only as a small "
     "auxiliary dataset”",

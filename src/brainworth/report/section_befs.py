@@ -32,7 +32,7 @@ SECTIONS = {
     "paper_scale": section_befs_paper_scale,
 }
 #: The parts that the abstract speaks of.
-IN_ABSTRACT = ("curves", "verification", "breakdown", "budget")
+IN_ABSTRACT = ("curves", "verification", "breakdown")
 
 
 def abstract(evidence: Evidence) -> str:

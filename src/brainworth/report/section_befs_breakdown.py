@@ -10,7 +10,7 @@ from reportlab.platypus import Flowable
 from brainworth.report import layout, tables_befs
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
-from brainworth.report.numbers import count, percent, samples, samples_span, whole
+from brainworth.report.numbers import count, number, percent, samples, samples_span, whole
 
 QUESTIONS = {"laws": "Where do the laws for many samples hold?"}
 
@@ -19,9 +19,8 @@ def abstract(evidence: Evidence) -> str:
     """Return what the abstract says about the first-order laws."""
     stage = evidence.befs["breakdown"]["stage1"]
     return (
-        "to first order the part of the task that brain data misses is within 5 % of the simulated"
-        f" one {_from(stage, 'first_order')}, in its 1/N form"
-        f" {_from(stage, 'first_order_simplified')} (d = {_inputs(evidence)})"
+        "the first-order law of what brain data misses is within 5 % of simulation"
+        f" {_from(stage, 'first_order')} (d = {_inputs(evidence)}, by misalignment)"
     )
 
 
@@ -30,9 +29,10 @@ def glance(evidence: Evidence, _question: str) -> str:
     data = evidence.befs["breakdown"]
     error = data["stage1"]["largest_error"]
     return (
-        f"stage 1 (d = {_inputs(evidence)}): within 5 % {_from(data['stage1'], 'first_order')}, in"
+        f"stage 1 (d = {_inputs(evidence)}; by misalignment): within 5 %"
+        f" {_from(data['stage1'], 'first_order')}, in"
         f" the 1/N form {_from(data['stage1'], 'first_order_simplified')}; the resummed law is off"
-        f" by at most {percent(error['resummed'])} %. Stage 2: {_negative(data)}"
+        f" by at most {percent(error['resummed'])} %. Stage 2: {_asymptotic(data)}"
     )
 
 
@@ -48,8 +48,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         layout.heading("Where the laws for many samples break", 2),
         layout.body(
             "<b>Stage 1.</b> The first-order law comes within 5 % of the simulated share that is"
-            f" missed {_from(first, 'first_order')}; it is off by up to"
-            f" {percent(error['first_order'], 0)} %, and above 1, the whole task, at"
+            f" missed {_from(first, 'first_order')}, depending on the misalignment; it is off by"
+            " up to"
+            f" {samples(100 * error['first_order'])} %, and above 1, the whole task, at"
             f" {count(int((law > 1).sum()), law.size)} points. Its 1/N form is within 5 %"
             f" {_from(first, 'first_order_simplified')} and off by up to"
             f" {percent(error['first_order_simplified'])} %. The resummed law is within 5 %"
@@ -58,7 +59,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f" {_inputs(evidence)}.",
         ),
         layout.body(
-            f"<b>Stage 2.</b> {layout.sentence_case(_negative(data))}. The exact error lies inside"
+            f"<b>Stage 2.</b> {layout.sentence_case(_asymptotic(data))}. The exact error lies"
+            " inside"
             f" the simulated interval at {count(int(inside.sum()), inside.size)} points; it takes m"
             " from the resummed law, and the intervals are narrow. A tuned ridge is as good or"
             f" better at {count(int((ridge[None, :] <= exact).sum()), exact.size)} points.",
@@ -70,8 +72,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             "<b>Laws and simulation.</b> Points: simulation, with intervals that are mostly smaller"
             " than the points. <b>a</b> Share of the task that the learned subspace misses; values"
             " above 1 (grey line) are impossible. <b>b</b> Test error of stage 2 above the label"
-            f" noise (misalignment {second['misalignment']:g}, SNR {second['task_snr']:g}); where"
-            " a dashed line is missing, the law is negative.",
+            f" noise (misalignment {second['misalignment']:g}, SNR {second['task_snr']:g}); dashed"
+            " lines"
+            " leave the panel where the law is far off, and end where it is negative.",
         ),
     ]
 
@@ -87,21 +90,27 @@ def _from(stage: dict[str, Any], law: str) -> str:
     if not known:
         return "nowhere in the range simulated"
     text = f"from {samples_span(known)} brain samples on"
-    if len(set(known)) > 1:
-        text += ", depending on the misalignment"
     if len(known) < len(found):
         text += f" (for {count(len(known), len(found))} misalignments, for the others nowhere)"
     return text
 
 
-def _negative(data: dict[str, Any]) -> str:
+def _asymptotic(data: dict[str, Any]) -> str:
+    """Say how far off the law of stage 2 for many task samples is, at its worst points."""
     second = data["stage2"]
-    law = np.array(second["asymptotic"])
-    negative = int((law < 0).sum())
-    worst = int((law > 1).sum())
-    where = f"{samples(second['axes']['n_task'][0])} to {samples(second['axes']['n_task'][-1])}"
+    law, simulated = np.array(second["asymptotic"]), np.array(second["excess"]["mean"])
+    texts = [
+        f"{number(law[place])} for {number(simulated[place])} (simulated) at"
+        f" {samples(second['axes']['n_brain'][place[0]])} brain and"
+        f" {samples(second['axes']['n_task'][place[1]])} task samples"
+        for ratio in [law / simulated]
+        for place in (
+            np.unravel_index(ratio.argmax(), ratio.shape),
+            np.unravel_index(ratio.argmin(), ratio.shape),
+        )
+    ]
+    negative = count(int((law < 0).sum()), law.size)
     return (
-        f"the law for many task samples gives a negative test error at {count(negative, law.size)}"
-        f" points and one above the signal of the task at {count(worst, law.size)} ({where} task"
-        " samples)"
+        f"the law for many task samples gives test errors of {' and of '.join(texts)}, and negative"
+        f" ones at {negative} points"
     )

@@ -12,7 +12,6 @@ from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
     count,
     percent_span,
-    samples,
     samples_span,
 )
 
@@ -48,8 +47,10 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " budgets the source's rule collects brain data if ρ > 0 and its favourability F is"
             " above 1, and then a number of brain samples that does not depend on the budget.",
             f"{layout.sentence_case(_split(data))}. Savings of budget are"
-            f" {percent_span(row[-1] for row in best['savings'])} at the largest budget and reach"
-            f" {percent_span(max(row) for row in best['savings'])} at smaller ones (Table {table}).",
+            f" {percent_span(row[-1] for row in best['savings'])} at the largest budget, and at"
+            " most"
+            f" {percent_span(max(row) for row in best['savings'])} at any (over costs; Table"
+            f" {table}).",
             *_infeasible(data),
         ),
         *tables_befs.budget(data, table),
@@ -59,9 +60,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             "<b>Splitting a budget (theory).</b> Colours: cost of a brain sample in task samples,"
             " with F. <b>a</b> Share of budget saved against least squares on task samples alone."
             " <b>b</b> Brain samples in the best split; a line starts where they begin to pay."
-            " <b>c</b> The budget that they are worth. Dotted: the rule for unlimited budgets, less"
-            " the first samples that the encoding model takes; dashed: a tuned ridge, all budget on"
-            " task samples.",
+            " <b>c</b> The budget that they are worth. Dotted: the rule for unlimited budgets, in"
+            " c net of the first samples that the encoding model takes; dashed: a tuned ridge, all"
+            " budget on task samples.",
         ),
     ]
 
@@ -80,7 +81,8 @@ def _split(data: dict[str, Any]) -> str:
     collected = [n for row in best["n_brain"] for n in row]
     over = [extra for row in best["extra_budget_over_ridge"] for extra in row]
     return (
-        f"brain data is part of the best split in {count(sum(n > 0 for n in collected), len(collected))}"
+        "brain data is part of the best split in"
+        f" {count(sum(n > 0 for n in collected), len(collected))}"
         f" combinations of cost and budget, and beats a tuned ridge on all task samples in"
         f" {count(sum(extra > 0 for extra in over), len(over))}"
     )
@@ -93,6 +95,6 @@ def _infeasible(data: dict[str, Any]) -> list[str]:
         return []
     return [
         f"F is above 1 at {count(len(favoured), len(data['rules']))} costs; at"
-        f" {samples(len(lost))} of them the rule's samples are fewer than the encoding model takes"
+        f" {len(lost)} of them the rule's samples are fewer than the encoding model takes"
         " or never pay back those that it takes."
     ]

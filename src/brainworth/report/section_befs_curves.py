@@ -33,8 +33,8 @@ def abstract(evidence: Evidence) -> str:
     return (
         f"{first['hours']:g} hours of scanning (misalignment {first['misalignment']:g}, task SNR"
         f" {first['task_snr']:g}) are worth {samples_span(_all(rows, 'value'))} task samples beside"
-        f" {samples_span(_all(rows, 'n_task'))} of them, {span(_all(rows, 'exchange_rate'), 2)} a"
-        f" brain sample, where a tuned ridge without brain data is worth"
+        f" {samples_span(_all(rows, 'n_task'))} of them ({span(_all(rows, 'exchange_rate'), 2)} a"
+        " brain sample) against least squares; a tuned ridge without any brain data is worth"
         f" {samples_span(_all(rows, 'ridge_value'))}"
     )
 
@@ -69,7 +69,6 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             *_useless(data),
         ),
         *tables_befs.curves(data, table),
-        layout.figure(evidence.figures["befs_curves"], numbering.figure(), _caption(data)),
         layout.figure(
             evidence.figures["befs_ridge"],
             numbering.figure(),
@@ -77,6 +76,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " smaller test error, above it ridge regression on the task samples alone does. A line"
             " at 0 means that brain data never wins. Top axis: brain samples.",
         ),
+        layout.figure(evidence.figures["befs_curves"], numbering.figure(), _caption(data)),
     ]
 
 
@@ -127,9 +127,8 @@ def _shrinking(data: dict[str, Any]) -> str:
         for group in groups.values()
     )
     several = any(len(group) > 1 for group in groups.values())
-    return (
-        ", in every setting the less the more task samples there are" if several and falling else ""
-    )
+    shrinks = ", in every setting the less the more task samples there are"
+    return shrinks if several and falling else ""
 
 
 def _along_hours(data: dict[str, Any]) -> list[str]:
@@ -141,8 +140,7 @@ def _along_hours(data: dict[str, Any]) -> list[str]:
     return [
         f"Beside {samples(base['n_task'])} task samples (misalignment {base['misalignment']:g}, SNR"
         f" {base['task_snr']:g}) the exchange rate is highest, {number(rates[best], 2)}, at"
-        f" {number(sweep['x'][best], 1)} hours, and {number(rates[-1], 2)} at"
-        f" {number(sweep['x'][-1], 1)} hours."
+        f" {sweep['x'][best]:.3g} hours, and {number(rates[-1], 2)} at {sweep['x'][-1]:.3g} hours."
     ]
 
 
@@ -172,7 +170,7 @@ def _break_even(data: dict[str, Any]) -> str:
                 never.append(f"SNR {snr:g} with {samples(n_task)} task samples")
     texts = []
     if most:
-        hours = number(found["axes"]["hours"][-1], 1)
+        hours = f"{found['axes']['hours'][-1]:.3g}"
         texts.append(
             f"At {hours} hours brain data wins up to a misalignment of {span(most, 2)}, depending"
             f" on SNR and task samples{'.' if not never else ';'}"

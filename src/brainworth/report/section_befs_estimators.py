@@ -52,7 +52,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f"At d = {whole(data['system']['d'])}, {whole(data['n_brain'])} brain samples,"
             f" misalignment {data['misalignment']:g} and SNR {data['task_snr']:g}, {_fixed(data)}."
             " The hard constraint, no coefficients outside the learned subspace, ends at an error"
-            f" of {number(hard[-1])} at {samples(n_task[-1])} task samples. {layout.sentence_case(_best(data))}.",
+            f" of {number(hard[-1])} at {samples(n_task[-1])} task samples."
+            f" {layout.sentence_case(_best(data))}.",
         ),
         layout.body(
             f"The best penalty in theory is κ = {number(by_penalty['best_kappa'], 1)}, whatever"
@@ -66,7 +67,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " smaller than the points; lines: theory. <b>a</b> Test error above the label noise"
             " with the best penalty, with penalties λ that do not change with the number of task"
             " samples, with the hard constraint, and without brain data. <b>b</b> Test error over"
-            " the penalty; simulated intervals are narrower than the lines. Dots: best penalty in"
+            " the penalty; simulated intervals are mostly narrower than the lines. Dots: best"
+            " penalty in"
             " simulation.",
         ),
     ]

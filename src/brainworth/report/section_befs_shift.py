@@ -48,11 +48,14 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             "The student is trained as before and tested on inputs that vary only where the brain"
             f" sees, only where it does not, or in mixtures of both ({task}; Table {table}). The"
             f" source finds, for unlimited samples, that brain data is worth nothing where the"
-            f" brain sees {cite('befs')}. At {most:g} hours and {samples(n_task[-1])} task samples"
-            f" its value there is {samples(on[-1])}, at {samples(n_task[0])} it is"
-            f" {samples(on[0])}: with few task samples the better fit of what the brain ignores"
-            " also takes noise from what it sees. The value of a tuned ridge there is"
-            f" {samples(ridge[0])} and {samples(ridge[-1])}.",
+            f" brain sees {cite('befs')}. With {most:g} hours of scanning its value there is"
+            f" {samples(on[0])} beside {samples(n_task[0])} task samples and {samples(on[-1])}"
+            f" beside {samples(n_task[-1])}; that of a tuned ridge is {samples(ridge[0])} and"
+            f" {samples(ridge[-1])}.",
+            "With few task samples a better fit of what the brain ignores also takes noise from"
+            " what it sees."
+            if on[0] > max(on[-1], 0)
+            else "",
         ),
         layout.body(
             "<b>Adversarial tests</b> put extra variance on the very direction of the task that the"
@@ -68,7 +71,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f"<b>Value under shifted tests</b> ({task}). Above: the small system; points:"
             " simulation, with intervals that are mostly smaller than the points; below: theory at"
             " the scale of fMRI. Dashed, in the colour of its line: a tuned ridge. <b>a, d</b>"
-            " Tests on all inputs or on one subspace. <b>b, e</b> Mixtures; right: all test variance"
+            " Tests on all inputs or on one subspace. <b>b, e</b> Mixtures; right: all test"
+            " variance"
             " where the brain sees nothing. <b>c, f</b> Extra variance on the direction of the task"
             " that the brain misses.",
         ),

@@ -11,7 +11,6 @@ from brainworth.report import layout, tables_befs
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
-    count,
     number,
     percent,
     percent_span,
@@ -56,7 +55,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f" {percent(error['median'], 2)} % in the median, by less than"
             f" {percent(error['q95'], 2)} % in 95 % of them, and by at most"
             f" {percent(error['largest'])} %. It is above the theory in"
-            f" {count(int((simulated > theory).sum()), simulated.size)} settings.",
+            f" {whole(int((simulated > theory).sum()))} settings.",
         ),
         layout.body(
             f"<b>The theory is not inside all intervals.</b> The {level} % intervals are narrow:"
@@ -72,6 +71,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f" {number(ratio['median'])} times the one in theory (median;"
             f" {span([ratio['low'], ratio['high']])} in 95 % of the settings), on a grid with steps"
             f" of a factor {number(found['kappa_grid_step'], 2)}.",
+        ),
+        layout.body(
             "<b>Tuned ridge.</b> In theory it is worth more than brain data in"
             f" {percent(found['ridge_better'])} % of these settings.",
         ),

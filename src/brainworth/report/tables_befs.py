@@ -33,10 +33,10 @@ def curves(data: dict[str, Any], table: int) -> list[Flowable]:
             number(row["missed"]),
             samples(row["value"]),
             number(row["exchange_rate"], 2),
-            percent(row["savings"]),
+            number(100 * row["savings"], 1),
             samples(row["asymptotic_value"]),
             samples(row["ridge_value"]),
-            percent(row["ridge_savings"]),
+            number(100 * row["ridge_savings"], 1),
             "yes" if row["value_over_ridge"] > 0 else "no",
         ]
         for row in data["table"]
@@ -76,7 +76,7 @@ def verification(data: dict[str, Any], table: int) -> list[Flowable]:
         strict=True,
     )
     rows = [
-        [samples(n), percent(error, 2), percent(inside), number(ratio)]
+        [samples(n), percent(error, 2), number(100 * inside, 1), number(ratio)]
         for n, error, inside, ratio in by_n
     ]
     columns = [
@@ -109,7 +109,9 @@ def breakdown(data: dict[str, Any], table: int) -> list[Flowable]:
         ]
         for place, misalignment in enumerate(stage["axes"]["misalignment"])
     ]
-    rows.append(["largest error, %", *(percent(stage["largest_error"][law]) for law in LAWS)])
+    rows.append(
+        ["largest error, %", *(number(100 * stage["largest_error"][law], 1) for law in LAWS)]
+    )
     columns = [Column("Misalignment", "left"), *(Column(name) for name in LAWS.values())]
     caption = (
         "Stage 1: number of brain samples from which on each law stays within 5 % of the simulated"
@@ -126,10 +128,11 @@ def shift(data: dict[str, Any], table: int) -> list[Flowable]:
     for name, system in (("small", "simulated"), ("fmri", "scale of fMRI")):
         study = data[name]
         d, n_task = study["system"]["d"], study["axes"]["n_task"]
+        most = samples(study["axes"]["n_brain"][-1])
         found = study["subspaces"]
         for place, test in enumerate(study["axes"]["subspaces"]):
-            cells = [f"{system}, d = {whole(d)}" if place == 0 else "", TESTS[test]]
-            cells.append(samples(study["axes"]["n_brain"][-1]))
+            named = (system, f"d = {whole(d)}", f"{most} brain samples")
+            cells = [named[place], TESTS[test]]
             for end in (0, -1):
                 cells.append(samples(n_task[end]))
                 cells.append(samples(found["theory"][place][-1][end]))
@@ -137,25 +140,25 @@ def shift(data: dict[str, Any], table: int) -> list[Flowable]:
                 cells.append(samples(found["ridge"][place][end]))
             cells.append(samples(found["unlimited"][place][-1]))
             rows.append(cells)
-    each = [Column("N<sub>t</sub>"), Column("theory"), Column("simulated"), Column("ridge")]
+    each = [Column("task samples"), Column("theory"), Column("simulated"), Column("ridge")]
     columns = [
         Column("System", "left"),
         Column("Test inputs", "left"),
-        Column("Brain samples"),
         *each,
         *each,
-        Column("theory"),
+        Column("Unlimited"),
     ]
     groups = [
-        *([("", 1)] * 3),
+        *([("", 1)] * 2),
         ("Fewest task samples", 4),
         ("Most task samples", 4),
-        ("Unlimited", 1),
+        ("", 1),
     ]
     caption = (
         "Value (task samples) under tests on all inputs, on what the brain sees, and on what it"
         f" ignores: theory, simulation with its {percent(data['interval'])} % interval (small"
-        " system only), and the value of a tuned ridge without brain data."
+        " system only), the value of a tuned ridge without brain data, and the theory beside"
+        " unlimited task samples."
     )
     return tables.table(table, caption, columns, rows, groups=groups)
 
@@ -178,9 +181,9 @@ def budget(data: dict[str, Any], table: int) -> list[Flowable]:
                 samples(rule["net_extra_budget"]),
                 *(samples(best[key][place][-1]) for key in ("n_brain", "n_task")),
                 samples(best["extra_budget"][place][-1]),
-                percent(best["savings"][place][-1]),
+                number(100 * best["savings"][place][-1], 1),
                 samples(best["extra_budget_over_ridge"][place][-1]),
-                percent(max(best["savings"][place])),
+                number(100 * max(best["savings"][place]), 1),
             ]
         )
     columns = [
