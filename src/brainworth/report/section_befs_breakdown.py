@@ -65,7 +65,6 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " from the resummed law, and the intervals are narrow. A tuned ridge is as good or"
             f" better at {count(int((ridge[None, :] <= exact).sum()), exact.size)} points.",
         ),
-        *tables_befs.breakdown(data, numbering.table()),
         layout.figure(
             evidence.figures["befs_breakdown"],
             numbering.figure(),
@@ -76,6 +75,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " lines"
             " leave the panel where the law is far off, and end where it is negative.",
         ),
+        *tables_befs.breakdown(data, numbering.table()),
     ]
 
 
@@ -100,9 +100,9 @@ def _asymptotic(data: dict[str, Any]) -> str:
     second = data["stage2"]
     law, simulated = np.array(second["asymptotic"]), np.array(second["excess"]["mean"])
     texts = [
-        f"{number(law[place])} for {number(simulated[place])} (simulated) at"
-        f" {samples(second['axes']['n_brain'][place[0]])} brain and"
-        f" {samples(second['axes']['n_task'][place[1]])} task samples"
+        f"{number(law[place])} where {number(simulated[place])} is simulated"
+        f" ({samples(second['axes']['n_brain'][place[0]])} brain and"
+        f" {samples(second['axes']['n_task'][place[1]])} task samples)"
         for ratio in [law / simulated]
         for place in (
             np.unravel_index(ratio.argmax(), ratio.shape),

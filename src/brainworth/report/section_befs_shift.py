@@ -8,6 +8,7 @@ import numpy as np
 from reportlab.platypus import Flowable
 
 from brainworth.report import layout, tables_befs
+from brainworth.report.claims import listed
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import count, number, samples, whole
@@ -114,18 +115,20 @@ def _ridge_adversarial(study: dict[str, Any]) -> str:
 
 def _agreement(data: dict[str, Any]) -> str:
     small, texts = data["small"], []
-    for name, said in zip(FAMILIES, ("subspaces", "mixtures", "adversarial tests"), strict=True):
+    for name, said in zip(
+        FAMILIES, ("single subspaces", "mixtures", "adversarial tests"), strict=True
+    ):
         simulated = small[name]["simulated"]
         theory = np.array(small[name]["theory"])
         low, mean, high = (np.array(simulated[key]) for key in ("low", "mean", "high"))
         inside = (low <= theory) & (theory <= high)
         worst = np.unravel_index(np.argmax(np.abs(theory - mean)), theory.shape)
         texts.append(
-            f"{said} {count(int(inside.sum()), inside.size)} (farthest apart:"
+            f"{count(int(inside.sum()), inside.size)} settings of {said} (farthest apart:"
             f" {number(theory[worst], 1)} in theory, {number(mean[worst], 1)} simulated)"
         )
     return (
-        "The theory lies inside the simulated interval, in "
-        + ", ".join(texts)
+        "The theory lies inside the simulated interval in "
+        + listed(texts)
         + ". The intervals are narrow, and the theory multiplies means over learned subspaces."
     )

@@ -76,7 +76,6 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             "<b>Tuned ridge.</b> In theory it is worth more than brain data in"
             f" {percent(found['ridge_better'])} % of these settings.",
         ),
-        *tables_befs.verification(data, numbering.table()),
         layout.figure(
             evidence.figures["befs_verification"],
             numbering.figure(),
@@ -86,6 +85,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " relative to the theory, over all settings. <b>d</b> Best penalty in simulation"
             " relative to the theory; grey: one step of the grid of penalties.",
         ),
+        *tables_befs.verification(data, numbering.table()),
     ]
 
 
