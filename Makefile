@@ -46,10 +46,11 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/befs.py
 
-clean: ## remove the products of all studies (not downloads, not .venv)
+clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
 	rm -rf results figures logs paper/*.pdf .snakemake
 
 .venv/python.stamp:
+	@case "$(CURDIR)" in *" "*) echo "brainworth cannot run from a path with a space in it ($(CURDIR)): move the checkout"; exit 1 ;; esac
 	@test -n "$(PYTHON)" || { echo "brainworth needs Python 3.11 or newer on the PATH (or make PYTHON=/path/to/python3.11)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "brainworth needs Python 3.11 or newer, not $$($(PYTHON) -V) (or make PYTHON=/path/to/python3.11)"; exit 1; }
 	$(PYTHON) -m venv .venv

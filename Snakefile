@@ -15,7 +15,11 @@ from snakemake.utils import min_version
 min_version("9.19")
 
 
-configfile: os.environ.get("BRAINWORTH_FROZEN_CONFIG") or f"{workflow.basedir}/config.yaml"
+# Jobs read the configuration that their main process froze (rules/common.smk).
+frozen = None if workflow.is_main_process else os.environ.get("BRAINWORTH_FROZEN_CONFIG")
+
+
+configfile: frozen or f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
@@ -33,6 +37,8 @@ rule all:
     default_target: True
     input:
         PAPER,
+        PRODUCTS,
+        BEFS,
 
 
 rule results:

@@ -1,18 +1,20 @@
 """What all rules share: the checked and frozen configuration, paths, and what a rule is given."""
 
+import sys
 from pathlib import Path
 
 from brainworth import config as settings
 from brainworth import runtime
 from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
-from brainworth.nsd import registry, rois, terms
+from brainworth.nsd import places, registry, rois, terms
 from brainworth.nsd.simulate import paths, scales
 
 BASE = Path(workflow.basedir)
 
 try:
     CONFIG = settings.validate(config, "the configuration")
+    places.check(Path("data", CONFIG.study), CONFIG.data)
 except BrainworthError as error:
     raise WorkflowError(str(error)) from None
 
@@ -22,8 +24,15 @@ if CONFIG.rdms.file is not None and not Path(CONFIG.rdms.file).is_file():
         "--config 'rdms={file: PATH}'"
     )
 
-runtime.freeze_config(CONFIG, Path("results", CONFIG.study, ".run"))
-runtime.prepare_jobs(BASE)
+if " " in sys.executable:
+    raise WorkflowError(
+        f"{sys.executable}: Snakemake cannot run scripts from a path with a space in it; move the "
+        "checkout (or the environment) to a path without one"
+    )
+
+if workflow.is_main_process:
+    runtime.freeze_config(CONFIG, Path("results", CONFIG.study, ".run"))
+    runtime.prepare_jobs(BASE)
 
 STUDY = CONFIG.study
 DATA = f"data/{STUDY}"
@@ -92,6 +101,17 @@ if "curves" in CONFIG.befs.parts:
     BEFS_DRAWINGS["ridge"] = "curves"
 BEFS_FIGURES = [f"{FIGURES}/befs_{drawing}.png" for drawing in BEFS_DRAWINGS if BEFS]
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
+RDMS = [f"{OUT}/erosion/rdms.h5"] if "rsa" in CONFIG.erosion.tests else []
+FROM_DATA = (
+    [f"{OUT}/data/import_rdms.json"]
+    if CONFIG.rdms.file
+    else [
+        f"{OUT}/data/matching.json",
+        *(f"{OUT}/data/betas_{subject}.json" for subject in CONFIG.subjects),
+    ]
+)
+# Everything a study keeps: what is missing of it is made again.
+PRODUCTS = EXTRACTS + FROM_DATA + RDMS + RESULTS + PLANTED
 
 
 wildcard_constraints:

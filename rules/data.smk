@@ -117,7 +117,7 @@ rule match_stimuli:
     resources:
         mem_mb=2000,
     params:
-        config=keys("data.source", "design"),
+        config=keys("design"),
         code=code("match_stimuli.py"),
         sessions=SESSIONS,
     script:

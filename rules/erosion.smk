@@ -36,6 +36,7 @@ else:
             file=CONFIG.rdms.file,
         output:
             rdms=f"{OUT}/erosion/rdms.h5",
+            json=f"{OUT}/data/import_rdms.json",
         log:
             f"{LOGS}/import_rdms.log",
         benchmark:

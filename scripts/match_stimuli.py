@@ -12,8 +12,8 @@ with job(snakemake) as given:
     expdesign = design.read_expdesign(Path(snakemake.input.expdesign))
     design.check_stim_info(Path(snakemake.input.stim_info), expdesign)
     trials = design.match(expdesign, sessions, least)
-    real = given["data.source"] != "simulated"
-    summary = design.summarise(trials, sessions, least, real=real)
+    simulated = design.is_simulated(Path(snakemake.input.stim_info))
+    summary = design.summarise(trials, sessions, least, real=not simulated)
     with files.whole(snakemake.output.table) as part:
         trials.to_parquet(part, index=False)
-    write_result(snakemake, given, given["study"], summary)
+    write_result(snakemake, given, given["study"], {"simulated": simulated} | summary)

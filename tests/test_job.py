@@ -47,13 +47,13 @@ def test_work_is_given_its_slice_of_the_configuration(workflow, log):
 
 def test_bad_input_ends_with_one_sentence_and_its_place_in_the_log(workflow, log):
     with pytest.raises(SystemExit) as caught, job(workflow):
-        raise BrainworthError("betas.h5 is truncated; fetch it again")
-    assert caught.value.code == "\nrsa: betas.h5 is truncated; fetch it again\n"
+        raise BrainworthError("betas.h5 is truncated; fetch or simulate it again")
+    assert caught.value.code == "\nrsa: betas.h5 is truncated; fetch or simulate it again\n"
     text = log.read_text()
     assert "Traceback" not in text
     assert "raised in" in text
     assert "test_job.py" in text
-    assert text.startswith("betas.h5 is truncated; fetch it again\n")
+    assert text.startswith("betas.h5 is truncated; fetch or simulate it again\n")
 
 
 def test_bad_input_exits_with_failure_and_shows_no_traceback(tmp_path):

@@ -320,6 +320,12 @@ class Config(Section):
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
+        between = {"rsa", "fingerprinting"} & set(self.erosion.tests)
+        if self.rdms.file is None and between and len(self.subjects) < 2:
+            raise ValueError(
+                f"subjects: {' and '.join(sorted(between))} compare subjects and need at least 2; "
+                "add subjects, or take them out of erosion.tests"
+            )
         if self.rdms.file is not None and self.erosion.tests != ["rsa"]:
             raise ValueError(
                 "rdms.file is set, and RDMs alone support only RSA: set erosion.tests to [rsa]"
@@ -429,6 +435,10 @@ def _explain(problem: Any) -> str:
     # Where a key may be of several kinds, pydantic puts the kind it tried after the key.
     key = ".".join(part for part in place if part.isidentifier() or part.isdecimal())
     given = "" if isinstance(problem["input"], dict) else f" (got {problem['input']!r})"
+    if problem["type"].startswith(("int_", "float_", "bool_")) and isinstance(
+        problem["input"], str
+    ):
+        given += "; nested values from --config arrive as text, give them in a second --configfile"
     return f"{key}: {message}{given}" if place else message
 
 

@@ -31,17 +31,16 @@ def freeze_config(config: Config, folder: Path) -> Path:
     Returns
     -------
     path
-        The copy; in a job, the one its main process made.
+        The copy.
     """
-    if FROZEN_CONFIG not in os.environ:
-        text = yaml.safe_dump(config.model_dump(), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        frozen = (folder / f"config.{digest}.yaml").resolve()
-        if not frozen.exists():
-            with files.whole(frozen) as part:
-                part.write_text(text, encoding="utf-8")
-        os.environ[FROZEN_CONFIG] = str(frozen)
-    return Path(os.environ[FROZEN_CONFIG])
+    text = yaml.safe_dump(config.model_dump(), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    frozen = (folder / f"config.{digest}.yaml").resolve()
+    if not frozen.exists():
+        with files.whole(frozen) as part:
+            part.write_text(text, encoding="utf-8")
+    os.environ[FROZEN_CONFIG] = str(frozen)
+    return frozen
 
 
 def prepare_jobs(checkout: Path) -> None:
@@ -50,5 +49,4 @@ def prepare_jobs(checkout: Path) -> None:
     known = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     if source not in known:
         os.environ["PYTHONPATH"] = os.pathsep.join([source, *known])
-    if GIT_COMMIT not in os.environ:
-        os.environ[GIT_COMMIT] = results.git_commit(checkout) or ""
+    os.environ[GIT_COMMIT] = results.git_commit(checkout) or ""

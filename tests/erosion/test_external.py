@@ -94,7 +94,11 @@ def test_numpy(tmp_path, vectors, sessions, square):
     values = np.apply_along_axis(squareform, -1, vectors) if square else vectors
     path = tmp_path / "a.npz"
     np.savez(path, rdms=values if sessions else values[0])
-    check(external.load(path, "IT"), vectors, ("subject1", "subject2", "subject3"))
+    if sessions:
+        with pytest.raises(BrainworthError, match="read as 2 sessions of 3 subjects; add an array"):
+            external.load(path, "IT")
+    else:
+        check(external.load(path, "IT"), vectors, ("subject1", "subject2", "subject3"))
     names = [f"image{i}" for i in range(N)]
     np.savez(path, rdms=values if sessions else values[0], subjects=["x", "y", "z"], stimuli=names)
     content = external.load(path, "IT")
@@ -198,10 +202,8 @@ def test_a_bad_matrix_is_named(tmp_path, vectors, how, message):
 
 
 def test_negative_dissimilarities_are_kept(tmp_path, vectors):
-    np.savez(tmp_path / "a.npz", rdms=vectors - 0.5)
-    check(
-        external.load(tmp_path / "a.npz", "IT"), vectors - 0.5, ("subject1", "subject2", "subject3")
-    )
+    np.savez(tmp_path / "a.npz", rdms=vectors - 0.5, subjects=["a", "b", "c"])
+    check(external.load(tmp_path / "a.npz", "IT"), vectors - 0.5, ("a", "b", "c"))
 
 
 def test_subjects_that_do_not_fit_together_are_refused(tmp_path, vectors):
@@ -259,11 +261,13 @@ def test_wrong_arrays_are_refused(tmp_path, vectors):
     assert "rdms has shape (0, 21)" in message(rdms=vectors[0, :0])
     assert "subjects has shape (2,), expected (3,)" in message(rdms=vectors, subjects=["a", "b"])
     assert "two RDMs" in message(rdms=vectors[0], subjects=["a", "b", "a"])
-    assert "stimuli has shape (6,), expected (7,)" in message(rdms=vectors, stimuli=np.arange(6))
-    assert "same name" in message(rdms=vectors, stimuli=np.zeros(7, dtype=int))
+    assert "stimuli has shape (6,), expected (7,)" in message(rdms=vectors[0], stimuli=np.arange(6))
+    assert "same name" in message(rdms=vectors[0], stimuli=np.zeros(7, dtype=int))
     assert "without pickled objects" in message(rdms=np.array([vectors, None], dtype=object))
-    assert "holds str" in message(rdms=vectors.astype(str))
-    assert "holds bool" in message(rdms=vectors > 0.5)
+    twins = np.concatenate([vectors[0, :2], vectors[0, :1]])
+    assert "subject1, session 1 and of subject3, session 1 are identical" in message(rdms=twins)
+    assert "holds str" in message(rdms=vectors[0].astype(str))
+    assert "holds bool" in message(rdms=vectors[0] > 0.5)
 
 
 def test_rsatoolbox_files_without_subjects_are_refused(tmp_path, vectors):

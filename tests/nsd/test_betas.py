@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import tracemalloc
 
 import h5py
@@ -199,7 +200,7 @@ def test_axes_are_not_confused(root, trials, tmp_path):
     x, y, z = 4, 6, 3  # hV4
     for session in range(1, N_SESSIONS + 1):
         values = np.random.default_rng(session).integers(-9, 9, (750, *SHAPE[::-1]), dtype=np.int16)
-        values[:, z, y, x] = np.arange(750)
+        values[:, z, y, x] = np.arange(750) + session
         write_session(root, session, values)
     betas.extract(root, SUBJECT, ["hV4"], trials, tmp_path / "b.h5")
     column = scores(tmp_path / "b.h5", "hV4")[:750, 0]
@@ -401,8 +402,22 @@ def test_no_voxel_left_is_an_error(root, refusal):
 
 
 def test_nothing_but_constants_is_an_error(root, refusal):
-    write_session(root, 2, np.zeros((750, *SHAPE[::-1]), dtype=np.int16))
+    write_session(root, 2, np.full((750, *SHAPE[::-1]), 7, dtype=np.int16))
     assert "subj01: every voxel is constant in some session" in refusal()
+
+
+def test_a_session_that_is_a_copy_of_another_is_refused(root, refusal):
+    first, second = (root / registry.betas_key(SUBJECT, session) for session in (1, 2))
+    shutil.copy(first, second)
+    message = refusal()
+    assert "subj01: sessions 1 and 2 hold the same values" in message
+    assert "betas_session02.hdf5" in message
+
+
+def test_a_trial_of_zeros_is_refused(root, refusal):
+    with h5py.File(root / registry.betas_key(SUBJECT, 2), "r+") as file:
+        file["betas"][6] = 0
+    assert "trial 6 (counted from 0) is zero in every voxel, 1 such trials" in refusal()
 
 
 def test_sessions_used_decide_what_is_dropped(root, spoiled, tmp_path):
@@ -439,7 +454,7 @@ def test_truncated_betas_are_refused(root, refusal, share):
     path.write_bytes(content[: int(share * len(content))])
     message = refusal()
     assert f"{path} cannot be read" in message
-    assert "truncated or damaged: delete it and fetch it again" in message
+    assert "truncated or damaged: delete it and fetch or simulate it again" in message
 
 
 def test_download_with_a_hole_is_refused(root, refusal):
@@ -451,7 +466,7 @@ def test_download_with_a_hole_is_refused(root, refusal):
     path.write_bytes(content)
     message = refusal()
     assert f"{path} cannot be read" in message
-    assert "fetch it again" in message
+    assert "fetch or simulate it again" in message
 
 
 def test_foreign_file_is_refused(root, refusal):
@@ -467,7 +482,7 @@ def test_file_without_betas_is_refused(root, refusal):
             file[name] = np.zeros(3)
         message = refusal()
         assert f"{path} has no dataset /betas" in message
-        assert "fetch it again" in message
+        assert "fetch or simulate it again" in message
 
 
 @pytest.mark.parametrize(
@@ -512,7 +527,7 @@ def test_damaged_volumes_are_refused(root, refusal, key):
         (root / key).write_bytes(damaged)
         message = refusal()
         assert f"{root / key} cannot be read as NIfTI" in message
-        assert "fetch it again" in message
+        assert "fetch or simulate it again" in message
 
 
 # The file as a whole
@@ -628,7 +643,10 @@ def test_peak_memory_does_not_grow_with_sessions(tmp_path):
     for session in range(1, many + 1):
         write_volume(root / registry.valid_key(SUBJECT, session), np.ones(shape, dtype=np.uint8))
         if session > 1:
-            os.link(first, root / registry.betas_key(SUBJECT, session))
+            path = root / registry.betas_key(SUBJECT, session)
+            shutil.copy(first, path)
+            with h5py.File(path, "r+") as file:
+                file["betas"][0, 1, 1, 1] = session  # sessions must differ
     peaks = []
     for n_sessions in (few, many):
         trials = make_trials(n_sessions)

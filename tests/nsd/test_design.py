@@ -211,7 +211,7 @@ def test_one_image_off_the_published_counts_stops_real_data_only():
     assert design.summarise(table, sessions, 2, real=False)["official_counts_checked"] is False
     with pytest.raises(BrainworthError, match=r"\(907, 766, 514\).*\(907, 766, 515\)") as caught:
         design.summarise(table, sessions, 2, real=True)
-    assert "fetch it again" in str(caught.value)
+    assert "fetch or simulate it again" in str(caught.value)
 
 
 def test_incomplete_real_data_cannot_be_checked():
@@ -237,7 +237,7 @@ def refusal_of(content, tmp_path):
         design.read_expdesign(path)
     message = str(caught.value)
     assert str(path) in message
-    assert "fetch it again" in message
+    assert "fetch or simulate it again" in message
     return message
 
 
@@ -401,7 +401,7 @@ def test_file_of_another_kind_is_refused(tmp_path, damaged):
     with pytest.raises(BrainworthError, match=UNREADABLE) as caught:
         design.read_expdesign(path)
     assert str(path) in str(caught.value)
-    assert "fetch it again" in str(caught.value)
+    assert "fetch or simulate it again" in str(caught.value)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.9999])

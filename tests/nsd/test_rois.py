@@ -169,7 +169,7 @@ def test_truncated_volume_is_refused(root, cut):
     (root / ATLAS).write_bytes(content[:-cut])
     message = refusal(root, "V1")
     assert f"{root / ATLAS} cannot be read as NIfTI" in message
-    assert "fetch it again" in message
+    assert "fetch or simulate it again" in message
 
 
 def test_no_flipped_bit_changes_the_voxels_in_silence(root, atlas):
@@ -201,7 +201,7 @@ def test_what_is_no_label_is_refused(root, atlas, bad):
     write_volume(root / ATLAS, values)
     message = refusal(root, "V1")
     assert f"{root / ATLAS} must hold integer labels from -1 (not cortex) on" in message
-    assert "fetch it again" in message
+    assert "fetch or simulate it again" in message
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
@@ -265,12 +265,14 @@ def test_damaged_line_is_named(tmp_path, content, line):
 
 @pytest.mark.parametrize("content", [b"", b"\n \t\n"])
 def test_empty_table_is_refused(tmp_path, content):
-    with pytest.raises(BrainworthError, match=r"t\.mgz\.ctab is empty.*fetch it again"):
+    with pytest.raises(BrainworthError, match=r"t\.mgz\.ctab is empty.*fetch or simulate it again"):
         read_table(tmp_path, content)
 
 
 def test_binary_table_is_refused(tmp_path):
-    with pytest.raises(BrainworthError, match=r"t\.mgz\.ctab is not text.*fetch it again"):
+    with pytest.raises(
+        BrainworthError, match=r"t\.mgz\.ctab is not text.*fetch or simulate it again"
+    ):
         read_table(tmp_path, b"\xff\xfe1 V1v\n")
 
 

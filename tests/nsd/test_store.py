@@ -120,10 +120,16 @@ def assert_nothing_fetched(root: Path, data: config.Data, key: str = KEY) -> Non
     assert not whole(data, key).exists()
 
 
+# A run in the background may have been started with Ctrl-C switched off; the child turns it on.
+RESTORE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def child(data: config.Data, root: Path, keys: list[str]) -> subprocess.Popen:
     arguments = json.dumps([data.model_dump(), str(root), keys])
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-c", RESTORE + CHILD, arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
 
 

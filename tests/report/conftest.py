@@ -27,6 +27,7 @@ from brainworth.erosion import (
 )
 from brainworth.erosion.planted import planted
 from brainworth.nsd import betas, design, registry
+from brainworth.nsd.simulate import paths
 from brainworth.report import figures, figures_befs
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
@@ -104,13 +105,13 @@ def value_brains(sections, study, folder):
         "estimators": lambda given: estimators.analyse(small, given, **common),
         "paper_scale": lambda given: paper_study.analyse(fmri, given, **common),
     }
-    paths = {}
+    kept = {}
     for part, call in calls.items():
         given = sections[part] | changes[part]
         params = {f"befs.{part}": given, "befs.fmri": fmri, "befs.small": small}
-        paths[part] = folder / f"{part}.json"
+        kept[part] = folder / f"{part}.json"
         results.write(
-            paths[part],
+            kept[part],
             call(given),
             study=study,
             rule=f"befs_{part}",
@@ -118,7 +119,7 @@ def value_brains(sections, study, folder):
             inputs={},
             seed=SEED,
         )
-    return paths
+    return kept
 
 
 def draw_brains(folder, parts):
@@ -172,7 +173,7 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
         "fingerprinting": {"erosion.fingerprinting": {"n_subsamples": 2}},
         "heteroscedasticity": {},
     }
-    paths = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
+    kept = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(
         extracts,
         {subject: tiny.root / paths.subject_truth_key(subject) for subject in SUBJECTS},
@@ -184,8 +185,8 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
     )
     truth = keep(folder, "planted", known, "planted", "tiny")
     worth = value_brains(default_config.befs.model_dump(), "tiny", folder)
-    drawn = [*draw_all(folder, paths, truth), *draw_brains(folder, worth)]
-    return Finished("tiny", folder, data, paths, truth, drawn, worth)
+    drawn = [*draw_all(folder, kept, truth), *draw_brains(folder, worth)]
+    return Finished("tiny", folder, data, kept, truth, drawn, worth)
 
 
 @pytest.fixture
@@ -212,7 +213,7 @@ def external(tmp_path):
             progress=False,
         )
         path = keep(tmp_path, "rsa", found, "rsa", "elsewhere")
-        paths = {"rsa": path}
-        return Finished("elsewhere", tmp_path, [], paths, None, draw_all(tmp_path, paths, None))
+        kept = {"rsa": path}
+        return Finished("elsewhere", tmp_path, [], kept, None, draw_all(tmp_path, kept, None))
 
     return make

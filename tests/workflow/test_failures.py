@@ -48,7 +48,7 @@ def test_a_truncated_session_stops_its_subject_and_leaves_nothing(editable):
     text = failure(editable, "--keep-going")
     assert "extract_betas" in text
     assert "betas_session02.hdf5 cannot be read" in text
-    assert "delete it and fetch it again" in text
+    assert "delete it and fetch or simulate it again" in text
     left = [path.name for path in (folder / "results/tiny/data").iterdir() if "subj03" in path.name]
     assert left == []
 

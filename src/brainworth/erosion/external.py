@@ -116,6 +116,7 @@ def _assemble(
             f"{path}: RDMs have different numbers of stimuli ({_listed(sizes)}); keep the stimuli "
             "that all subjects saw, in one order"
         )
+    _require_different(path, by_subject)
     n_stimuli = next(iter(sizes.values()))
     sessions = np.array([list(own.values()) for own in by_subject.values()]).swapaxes(0, 1)
     region = rdms.RdmSet(
@@ -125,6 +126,20 @@ def _assemble(
         repeats=sessions if len(sessions) > 1 else None,
     )
     return rdms.RdmFile(_labels(stimuli, n_stimuli, path), [region])
+
+
+def _require_different(path: Path, by_subject: dict[str, dict[str, np.ndarray]]) -> None:
+    """Refuse measurements that are copies of one another: their noise would count as agreement."""
+    seen: dict[bytes, str] = {}
+    for subject, own in by_subject.items():
+        for session, vector in own.items():
+            name = f"{subject}, session {session}"
+            twin = seen.setdefault(vector.tobytes(), name)
+            if twin != name:
+                raise BrainworthError(
+                    f"{path}: the RDMs of {twin} and of {name} are identical; keep one measurement "
+                    "for each subject and session"
+                )
 
 
 def _vector(values: np.ndarray, origin: str) -> np.ndarray:

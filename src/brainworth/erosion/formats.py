@@ -127,6 +127,12 @@ def read_numpy(path: Path) -> tuple[list[FoundRdm], np.ndarray | None]:
     if values.ndim - square == 2:
         values = values[None]
     n_sessions, n_subjects = values.shape[:2]
+    if n_sessions > 1 and "subjects" not in arrays:
+        raise BrainworthError(
+            f"{path}: rdms has shape {arrays['rdms'].shape}, read as {n_sessions} sessions of "
+            f"{n_subjects} subjects; add an array `subjects` with {n_subjects} names so that the "
+            "axes cannot be mistaken"
+        )
     subjects = arrays.get("subjects", np.array([f"subject{s + 1}" for s in range(n_subjects)]))
     if subjects.shape != (n_subjects,):
         raise BrainworthError(

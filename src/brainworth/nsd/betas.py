@@ -10,6 +10,7 @@ session (``ddof=1``), a voxel table and the trial table. One session is in memor
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +85,8 @@ def read_session(path: Path, table: rois.VoxelTable) -> np.ndarray:
         ) from None
     except (OSError, RuntimeError, KeyError) as error:
         raise BrainworthError(
-            f"{path} cannot be read ({error}); it is truncated or damaged: delete it and fetch it "
-            "again"
+            f"{path} cannot be read ({error}); it is truncated or damaged: delete it and "
+            "fetch or simulate it again"
         ) from None
 
 
@@ -163,11 +164,13 @@ def extract(
     candidates = _subset(table, kept)
     constant = np.zeros(len(candidates), dtype=bool)
     saturated = 0
+    seen: dict[bytes, int] = {}
     with files.whole(output) as part, h5py.File(part, "w") as file:
         betas = _create(file, subject, candidates, ncsnr[kept], trials)
         for session in tqdm(sessions, desc=f"{subject} sessions", disable=None):
             rows = np.flatnonzero(trials["session"].to_numpy() == session)
             stored = read_session(root / registry.betas_key(subject, session), candidates)
+            _refuse_damage(stored, seen, subject, int(session))
             saturated += int(np.count_nonzero((stored == _INT16.min) | (stored == _INT16.max)))
             scores, flat = zscore(stored)
             constant |= flat
@@ -257,7 +260,7 @@ def _check_betas(file: h5py.File, path: Path, shape: tuple[int, int, int]) -> h5
     betas = file.get("betas")
     if not isinstance(betas, h5py.Dataset):
         raise BrainworthError(
-            f"{path} has no dataset /betas; it is not an NSD betas file: fetch it again"
+            f"{path} has no dataset /betas; it is not an NSD betas file: fetch or simulate it again"
         )
     expected = (registry.TRIALS_PER_SESSION, *reversed(shape))
     if betas.shape != expected:
@@ -288,6 +291,29 @@ def _read_slices(betas: h5py.Dataset, ijk: np.ndarray) -> np.ndarray:
         block = betas[:, z, y.min() : y.max() + 1, x.min() : x.max() + 1]
         values[here] = block[:, y - y.min(), x - x.min()].T
     return values
+
+
+def _refuse_damage(stored: np.ndarray, seen: dict[bytes, int], subject: str, session: int) -> None:
+    """Refuse a session that repeats another one, or has a trial without any response.
+
+    `seen` keeps a digest of every session read so far, by session number.
+    """
+    digest = hashlib.sha256(stored.tobytes()).digest()
+    if digest in seen:
+        raise BrainworthError(
+            f"{subject}: sessions {seen[digest]} and {session} hold the same values; one of "
+            f"{registry.betas_key(subject, seen[digest])} and "
+            f"{registry.betas_key(subject, session)} is a copy of the other: fetch or simulate "
+            "both again"
+        )
+    seen[digest] = session
+    empty = np.flatnonzero(~stored.any(axis=0))
+    if empty.size:
+        raise BrainworthError(
+            f"{registry.betas_key(subject, session)}: trial {empty[0]} (counted from 0) is zero in "
+            f"every voxel, {empty.size} such trials in all; it is damaged: fetch or simulate it "
+            "again"
+        )
 
 
 def _volume_like(path: Path, table: rois.VoxelTable) -> np.ndarray:

@@ -22,6 +22,9 @@ from brainworth.nsd import registry
 #: sessions (manual: Technical notes). A wrong id chain cannot reproduce them.
 OFFICIAL_COUNTS = (907, 766, 515)
 
+#: What the simulation writes in the column cocoSplit; NSD has train2017 and val2017.
+SIMULATED_SPLIT = "simulated"
+
 COLUMNS = ("subject", "session", "trial", "image", "nsd_id", "repetition", "shared", "matched")
 
 
@@ -63,7 +66,7 @@ def read_expdesign(path: Path) -> ExpDesign:
         ) from None
     except (ValueError, OSError) as error:
         raise BrainworthError(
-            f"{path} cannot be read as MATLAB ({error}); fetch it again"
+            f"{path} cannot be read as MATLAB ({error}); fetch or simulate it again"
         ) from None
     order = _integers(content, "masterordering", path).ravel() - 1
     images = _integers(content, "subjectim", path) - 1
@@ -74,7 +77,7 @@ def read_expdesign(path: Path) -> ExpDesign:
         if not holds:
             raise BrainworthError(
                 f"{path}: {expected}, which this file violates; it is damaged or not NSD's design: "
-                "fetch it again"
+                "fetch or simulate it again"
             )
 
     n_subjects = len(registry.SUBJECTS)
@@ -131,19 +134,20 @@ def check_stim_info(path: Path, design: ExpDesign) -> None:
         ) from None
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise BrainworthError(
-            f"{path} cannot be read as NSD's stimulus table ({error}); fetch it again"
+            f"{path} cannot be read as NSD's stimulus table ({error}); fetch or simulate it again"
         ) from None
 
     def disagree(what: str) -> BrainworthError:
         return BrainworthError(
             f"{path}: {what} disagrees with nsd_expdesign.mat after the shift of id bases; "
-            "the two files do not belong together: fetch both again"
+            "the two files do not belong together: fetch or simulate both again"
         )
 
     numeric = all(pd.api.types.is_numeric_dtype(table[name]) for name in ("nsdId", *names))
     if table.isna().any(axis=None) or not numeric:
         raise BrainworthError(
-            f"{path} has empty cells or text in {needed[:2]} or subjectS_repR; fetch it again"
+            f"{path} has empty cells or text in {needed[:2]} or subjectS_repR; "
+            "fetch or simulate it again"
         )
     shared = table.loc[table["shared1000"].astype(bool), "nsdId"].to_numpy()
     if not np.array_equal(np.sort(shared), design.shared):
@@ -156,6 +160,15 @@ def check_stim_info(path: Path, design: ExpDesign) -> None:
         columns = [f"subject{number}_rep{r}" for r in range(n_repetitions)]
         if not np.array_equal(np.sort(table.loc[row, columns].to_numpy(), axis=1), trials):
             raise disagree(f"subject{number}_rep0..{n_repetitions - 1}")
+
+
+def is_simulated(path: Path) -> bool:
+    """Say whether a ``nsd_stim_info_merged.csv`` was written by this project's simulation.
+
+    Simulated files can be read as a local tree; what is found in them is still not about brains.
+    """
+    splits = pd.read_csv(path, usecols=["cocoSplit"])["cocoSplit"]
+    return bool((splits == SIMULATED_SPLIT).all())
 
 
 def match(design: ExpDesign, sessions: dict[str, int], min_repetitions: int) -> pd.DataFrame:
@@ -249,13 +262,14 @@ def summarise(
     if not (in_all == fewest).all():
         raise BrainworthError(
             "the shared stimuli seen by all subjects are not those of the subject with the fewest "
-            "sessions, though the order of trials is common; the design is damaged: fetch it again"
+            "sessions, though the order of trials is common; the design is damaged: "
+            "fetch or simulate it again"
         )
     complete = sessions == registry.SESSIONS
     if real and complete and tuple(at_least.values()) != OFFICIAL_COUNTS:
         raise BrainworthError(
             f"shared stimuli in all subjects >= 1, 2, 3 times: {tuple(at_least.values())}, but NSD "
-            f"publishes {OFFICIAL_COUNTS}; the design file is not NSD's: fetch it again"
+            f"publishes {OFFICIAL_COUNTS}; the design file is not NSD's: fetch or simulate it again"
         )
     per_subject = trials.groupby("subject", sort=False)
     matched = trials[trials["matched"]]
@@ -303,10 +317,12 @@ def read_trials(path: Path) -> pd.DataFrame:
 
 def _integers(content: dict, name: str, path: Path) -> np.ndarray:
     if name not in content:
-        raise BrainworthError(f"{path} has no field {name}; it is not NSD's design: fetch it again")
+        raise BrainworthError(
+            f"{path} has no field {name}; it is not NSD's design: fetch or simulate it again"
+        )
     values = np.asarray(content[name])
     if values.dtype.kind not in "iuf" or not values.size:
-        raise BrainworthError(f"{path}: {name} must hold numbers; fetch it again")
+        raise BrainworthError(f"{path}: {name} must hold numbers; fetch or simulate it again")
     if not (np.isfinite(values).all() and np.array_equal(values, np.rint(values))):
-        raise BrainworthError(f"{path}: {name} must hold whole numbers; fetch it again")
+        raise BrainworthError(f"{path}: {name} must hold whole numbers; fetch or simulate it again")
     return values.astype(np.int64)

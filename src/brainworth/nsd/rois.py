@@ -123,7 +123,7 @@ def read_labels(path: Path) -> np.ndarray:
     if not (np.all((values >= -1) & (values <= largest)) and np.all(values == np.rint(values))):
         raise BrainworthError(
             f"{path} must hold integer labels from -1 (not cortex) on; "
-            "it is damaged or not an ROI volume; fetch it again"
+            "it is damaged or not an ROI volume; fetch or simulate it again"
         )
     return values.astype(np.int16)
 
@@ -147,7 +147,9 @@ def read_volume(path: Path) -> np.ndarray:
             f"{path} does not exist; fetch it, or check the data folder"
         ) from None
     except Exception as error:  # nibabel, gzip and zlib each raise their own for damaged files
-        raise BrainworthError(f"{path} cannot be read as NIfTI ({error}); fetch it again") from None
+        raise BrainworthError(
+            f"{path} cannot be read as NIfTI ({error}); fetch or simulate it again"
+        ) from None
     if values.ndim != 3:
         raise BrainworthError(f"{path} has {values.ndim} dimensions, expected 3 (x, y, z)")
     return values
@@ -169,7 +171,7 @@ def read_label_table(path: Path) -> dict[str, int]:
         ) from None
     except UnicodeDecodeError:
         raise BrainworthError(
-            f"{path} is not text, expected a label table; fetch it again"
+            f"{path} is not text, expected a label table; fetch or simulate it again"
         ) from None
     table: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
@@ -182,5 +184,7 @@ def read_label_table(path: Path) -> dict[str, int]:
             )
         table[parts[1]] = int(parts[0])
     if not table:
-        raise BrainworthError(f"{path} is empty, expected lines 'NUMBER NAME'; fetch it again")
+        raise BrainworthError(
+            f"{path} is empty, expected lines 'NUMBER NAME'; fetch or simulate it again"
+        )
     return table
