@@ -174,7 +174,7 @@ def budget(data: dict[str, Any], table: int) -> list[Flowable]:
         rows.append(
             [
                 f"{ratio:g}",
-                notes.missing("ρ is not above 0")
+                notes.missing("more brain data makes the subspace miss more (ρ ≤ 0)")
                 if rule["favourability"] is None
                 else number(rule["favourability"], 1),
                 samples(rule["n_brain"]),
