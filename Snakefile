@@ -50,6 +50,7 @@ rule results:
 rule befs:
     input:
         BEFS,
+        BEFS_FIGURES,
 
 
 rule data:

@@ -95,6 +95,11 @@ BEFS = (
     if CONFIG.befs.run and CONFIG.rdms.file is None
     else []
 )
+# From each figure of the stage to the part that it shows; of `curves` there are two.
+BEFS_DRAWINGS = {part: part for part in CONFIG.befs.parts}
+if "curves" in CONFIG.befs.parts:
+    BEFS_DRAWINGS["ridge"] = "curves"
+BEFS_FIGURES = [f"{FIGURES}/befs_{drawing}.png" for drawing in BEFS_DRAWINGS if BEFS]
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 RDMS = [f"{OUT}/erosion/rdms.h5"] if "rsa" in CONFIG.erosion.tests else []
 FROM_DATA = (
@@ -112,3 +117,4 @@ PRODUCTS = EXTRACTS + FROM_DATA + RDMS + RESULTS + PLANTED
 wildcard_constraints:
     subject=r"subj\d\d",
     test="|".join(CONFIG.erosion.tests),
+    drawing="|".join(BEFS_DRAWINGS),

@@ -1,7 +1,8 @@
-"""Report: figures and a PDF that read nothing but the JSON of the tests.
+"""Report: figures and a PDF that read nothing but the JSON of the stages.
 
-INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json
-OUTPUTS  figures/<study>/TEST.png and .pdf, paper/<study>.pdf
+INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json, results/<study>/befs/*.json
+OUTPUTS  figures/<study>/TEST.png and .pdf, figures/<study>/befs_DRAWING.png and .pdf,
+         paper/<study>.pdf
 """
 
 DATA_RESULTS = (
@@ -37,6 +38,28 @@ rule figure:
         "../scripts/figure.py"
 
 
+rule figure_befs:
+    """Draw one figure of what brain samples are worth."""
+    input:
+        result=lambda wildcards: f"{OUT}/befs/{BEFS_DRAWINGS[wildcards.drawing]}.json",
+    output:
+        png=f"{FIGURES}/befs_{{drawing}}.png",
+        pdf=f"{FIGURES}/befs_{{drawing}}.pdf",
+    log:
+        f"{LOGS}/figure_befs_{{drawing}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/figure_befs_{{drawing}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys(),
+        code=code("figure_befs.py"),
+    script:
+        "../scripts/figure_befs.py"
+
+
 rule paper:
     """Set the results as a PDF."""
     input:
@@ -44,6 +67,8 @@ rule paper:
         results=RESULTS,
         planted=PLANTED,
         figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
+        befs=BEFS,
+        befs_figures=BEFS_FIGURES,
     output:
         pdf=PAPER,
     log:

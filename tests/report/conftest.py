@@ -1,14 +1,23 @@
-"""A finished study: a tiny simulated NSD, all tests run on it, its figures drawn."""
+"""A finished study: a tiny simulated NSD, all tests run on it, brain samples valued, all drawn."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from brainworth import results
+from brainworth.befs import (
+    breakdown,
+    budgets,
+    curves,
+    estimators,
+    paper_study,
+    shifts,
+    verification,
+)
 from brainworth.erosion import (
     fingerprinting,
     heteroscedasticity,
@@ -19,7 +28,7 @@ from brainworth.erosion import (
 from brainworth.erosion.planted import planted
 from brainworth.nsd import betas, design, registry
 from brainworth.nsd.simulate import paths
-from brainworth.report import figures
+from brainworth.report import figures, figures_befs
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
 REGIONS = ["V1", "LO", "faces"]
@@ -37,10 +46,12 @@ class Finished:
     tests: dict[str, Path]
     planted: Path | None
     figures: list[Path]
+    befs: dict[str, Path] = field(default_factory=dict)
 
     @property
     def results(self) -> list[Path]:
-        return [*self.data, *self.tests.values(), *([self.planted] if self.planted else [])]
+        planted = [self.planted] if self.planted else []
+        return [*self.data, *self.tests.values(), *planted, *self.befs.values()]
 
 
 def keep(folder, name, data, rule, study, **params):
@@ -58,8 +69,71 @@ def draw_all(folder, tests, truth):
     return drawn
 
 
+def value_brains(sections, study, folder):
+    """Run all parts on what brain samples are worth, on small systems."""
+    few = {"n_replicates": 3, "n_trials": 5, "n_bootstrap": 50}
+    fmri = sections["fmri"] | {
+        "inputs": 200,
+        "latents": 20,
+        "channels": 300,
+        "samples_per_hour": 100.0,
+    }
+    small = sections["small"]
+    changes = {
+        "curves": {
+            "points": 9,
+            "latents": [10, 20],
+            "task_range": [250.0, 5000.0],
+            "break_even_n_task": [300, 4000],
+            "table_n_task": [300, 3000],
+        },
+        "verification": few
+        | {"brain_points": 4, "task_points": 3, "misalignments": [0.0, 0.3], "kappa_points": 20},
+        "breakdown": few | {"points": 5},
+        "shift": few | {"task_points": 3, "curve_points": 4, "mixture_points": 4},
+        "budget": {"budget_points": 4, "budget_range": [300.0, 1e5]},
+        "estimators": few | {"task_points": 4, "kappa_points": 20},
+        "paper_scale": {"n_replicates": 3, "n_bootstrap": 50, "hours": [2.5, 5.0, 20.0]},
+    }
+    common = {"interval": LEVEL, "seed": SEED}
+    calls = {
+        "curves": lambda given: curves.analyse(fmri, given, seed=SEED),
+        "verification": lambda given: verification.analyse(small, given, **common),
+        "breakdown": lambda given: breakdown.analyse(small, given, **common),
+        "shift": lambda given: shifts.analyse(fmri, small, given, **common),
+        "budget": lambda given: budgets.analyse(fmri, given, seed=SEED),
+        "estimators": lambda given: estimators.analyse(small, given, **common),
+        "paper_scale": lambda given: paper_study.analyse(fmri, given, **common),
+    }
+    kept = {}
+    for part, call in calls.items():
+        given = sections[part] | changes[part]
+        params = {f"befs.{part}": given, "befs.fmri": fmri, "befs.small": small}
+        kept[part] = folder / f"{part}.json"
+        results.write(
+            kept[part],
+            call(given),
+            study=study,
+            rule=f"befs_{part}",
+            params=params,
+            inputs={},
+            seed=SEED,
+        )
+    return kept
+
+
+def draw_brains(folder, parts):
+    drawn = []
+    for name, (rule, _) in figures_befs.DRAWINGS.items():
+        part = rule.removeprefix("befs_")
+        if part in parts:
+            drawn.append(folder / f"{name}.png")
+            figures_befs.draw(name, parts[part], drawn[-1], folder / f"{name}.pdf")
+    return drawn
+
+
 @pytest.fixture(scope="session")
-def finished(tiny, tmp_path_factory) -> Finished:
+def finished(tiny, default_config, tmp_path_factory) -> Finished:
     folder = tmp_path_factory.mktemp("finished")
     sessions = {subject: tiny.sessions[subject] for subject in SUBJECTS}
     trials = design.match(design.read_expdesign(tiny.root / registry.EXPDESIGN), sessions, 2)
@@ -110,7 +184,9 @@ def finished(tiny, tmp_path_factory) -> Finished:
         list(tests),
     )
     truth = keep(folder, "planted", known, "planted", "tiny")
-    return Finished("tiny", folder, data, kept, truth, draw_all(folder, kept, truth))
+    worth = value_brains(default_config.befs.model_dump(), "tiny", folder)
+    drawn = [*draw_all(folder, kept, truth), *draw_brains(folder, worth)]
+    return Finished("tiny", folder, data, kept, truth, drawn, worth)
 
 
 @pytest.fixture

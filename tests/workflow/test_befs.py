@@ -2,6 +2,8 @@
 
 import copy
 import json
+import re
+import shutil
 
 import pytest
 from project import TINY, Project, copy_project
@@ -9,7 +11,7 @@ from project import TINY, Project, copy_project
 pytestmark = pytest.mark.workflow
 
 FEW = {"n_replicates": 2, "n_trials": 5, "n_bootstrap": 100}
-SMALL = {
+SMALL = TINY | {
     "study": "worth",
     "befs": {
         "fmri": {"inputs": 100, "latents": 10, "channels": 150, "samples_per_hour": 50.0},
@@ -28,38 +30,57 @@ SMALL = {
 }
 PARTS = ("curves", "verification", "breakdown", "shift", "budget", "estimators")
 RULES = {f"befs_{part}" for part in PARTS}
+DRAWN = {*PARTS, "ridge"}
+SIMULATED = {"verification", "breakdown", "shift", "estimators"}
 
+#: A change, and the parts that run again.
 EDITS = {
-    "seed": ({"seed": 9}, RULES),
-    "interval": ({"interval": 0.9}, RULES - {"befs_curves", "befs_budget"}),
-    "befs.fmri": (
-        {"befs": {"fmri": {"inputs": 120}}},
-        {"befs_curves", "befs_shift", "befs_budget"},
-    ),
-    "befs.small": (
-        {"befs": {"small": {"channels": 30}}},
-        RULES - {"befs_curves", "befs_budget"},
-    ),
-    "befs.shift": ({"befs": {"shift": {"n_trials": 6}}}, {"befs_shift"}),
+    "seed": ({"seed": 9}, set(PARTS)),
+    "interval": ({"interval": 0.9}, SIMULATED),
+    "befs.fmri": ({"befs": {"fmri": {"inputs": 120}}}, {"curves", "shift", "budget"}),
+    "befs.small": ({"befs": {"small": {"channels": 30}}}, SIMULATED),
+    "befs.shift": ({"befs": {"shift": {"n_trials": 6}}}, {"shift"}),
+    "befs.curves": ({"befs": {"curves": {"points": 6}}}, {"curves"}),
     "befs.parts": ({"befs": {"parts": ["curves", "budget"]}}, set()),
-    "rois": ({"rois": ["V1"]}, set()),
+    "erosion.rsa": ({"erosion": {"rsa": {"n_bootstrap": 110}}}, set()),
+    "report.title": ({"report": {"title": "Another title"}}, set()),
 }
+#: A module, the parts that run again, and the figures that are drawn again.
 MODULES = {
-    "befs/stage1.py": RULES,
-    "befs/sample_stage2.py": RULES - {"befs_curves", "befs_budget"},
-    "befs/shift.py": {"befs_shift"},
-    "befs/calculator.py": set(),
-    "befs/reference.py": set(),
-    "erosion/rsa.py": set(),
+    "befs/stage1.py": (set(PARTS), DRAWN),
+    "befs/sample_stage2.py": (SIMULATED, SIMULATED),
+    "befs/shift.py": ({"shift"}, {"shift"}),
+    "befs/calculator.py": (set(), set()),
+    "befs/reference.py": (set(), set()),
+    "erosion/rsa.py": (set(), set()),
+    "report/figure_rsa.py": (set(), set()),
+    "report/figures.py": (set(), set()),
+    "report/section_befs_budget.py": (set(), set()),
+    "report/figure_befs.py": (set(), DRAWN),
+    "report/style.py": (set(), DRAWN),
 }
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory) -> Project:
+    """Return a study that has been run to its PDF."""
     project = copy_project(tmp_path_factory.mktemp("befs"))
     project.write_study(SMALL)
-    project.snakemake("befs", "--cores", "2")
+    project.snakemake("--cores", "2")
     return project
+
+
+def outdated(project: Project, *targets: str) -> tuple[set[str], set[str], bool]:
+    """Return the parts, the figures of parts, and whether the PDF, would be made again."""
+    done = project.snakemake("--cores", "1", "-n", *targets)
+    outputs = " ".join(re.findall(r"^ +output: (.*)$", done.stdout + done.stderr, re.MULTILINE))
+    parts = set(re.findall(r"results/worth/befs/(\w+)\.json", outputs))
+    drawn = set(re.findall(r"figures/worth/befs_(\w+)\.png", outputs))
+    return parts, drawn, "paper/worth.pdf" in outputs
+
+
+def figures_of(parts: set[str]) -> set[str]:
+    return parts | ({"ridge"} if "curves" in parts else set())
 
 
 def laid_over(base: dict, changes: dict) -> dict:
@@ -70,33 +91,38 @@ def laid_over(base: dict, changes: dict) -> dict:
     return merged
 
 
-def test_each_part_has_its_result(ran):
+def test_each_part_has_its_result_and_figures(ran):
     folder = ran.folder / "results/worth/befs"
     assert {path.stem for path in folder.glob("*.json")} == set(PARTS)
     shift = json.loads((folder / "shift.json").read_text())
     assert shift["rule"] == "befs_shift"
     assert set(shift["params"]) == {"befs.fmri", "befs.small", "befs.shift", "interval", "seed"}
     assert shift["inputs"] == {}
-    assert shift["seed"] == 20260101
+    assert shift["seed"] == SMALL["seed"]
+    for suffix in ("png", "pdf"):
+        drawn = (ran.folder / "figures/worth").glob(f"befs_*.{suffix}")
+        assert {path.stem.removeprefix("befs_") for path in drawn} == DRAWN
 
 
-def test_no_data_are_touched(ran):
-    assert not (ran.folder / "data").exists()
-    assert not (ran.folder / "results/worth/data").exists()
+def test_no_data_are_touched(project):
+    project.write_study(SMALL)
+    assert project.planned("befs") == {"befs", "figure_befs"} | RULES
 
 
 def test_one_core_gives_the_same_results(ran, tmp_path):
     other = copy_project(tmp_path)
     other.write_study(SMALL)
     other.snakemake("befs", "--cores", "1")
-    assert other.data("worth") == ran.data("worth")
+    before = {name: data for name, data in ran.data("worth").items() if name.startswith("befs/")}
+    assert other.data("worth") == before
 
 
 @pytest.mark.parametrize("place", EDITS)
 def test_one_configuration_key(ran, place):
-    changes, expected = EDITS[place]
+    changes, parts = EDITS[place]
     ran.write_study(laid_over(SMALL, changes))
-    assert ran.planned("befs") - {"befs"} == expected
+    assert outdated(ran) == (parts, figures_of(parts), True)
+    assert outdated(ran, "befs") == (parts, figures_of(parts), False)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -106,15 +132,30 @@ def test_one_line_of_a_module(ran, module):
     text = path.read_text()
     try:
         path.write_text(f"{text}\nUNUSED = 1\n")
-        assert ran.planned("befs") - {"befs"} == MODULES[module]
+        assert outdated(ran, "befs")[:2] == MODULES[module]
     finally:
         path.write_text(text)
 
 
+def test_an_edited_result_is_refused_by_its_figure(ran, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(ran.folder, folder, symlinks=True)
+    project = Project(folder)
+    project.write_study(SMALL)
+    path = folder / "results/worth/befs/budget.json"
+    envelope = json.loads(path.read_text())
+    envelope["data"]["rules"][0]["favourability"] = 99.0
+    path.write_text(json.dumps(envelope))
+    done = project.snakemake("--cores", "1", check=False)
+    assert "budget.json was changed after it was written" in done.stdout + done.stderr
+
+
 def test_it_can_be_switched_off(project):
-    assert not any(name.startswith("befs") for name in project.planned("results"))
+    assert not any("befs" in name for name in project.planned())
     project.write_study(TINY | {"befs": {"run": True, "parts": ["curves"]}})
     assert "befs_curves" in project.planned("results")
+    text = project.snakemake("--cores", "1", "-n").stdout
+    assert set(re.findall(r"output: figures/tiny/befs_(\w+)\.png", text)) == {"curves", "ridge"}
 
 
 def test_studies_on_measured_rdms_leave_it_out(project):
@@ -125,7 +166,7 @@ def test_studies_on_measured_rdms_leave_it_out(project):
         "erosion": {"tests": ["rsa"]},
     }
     project.write_study(measured)
-    assert not any(name.startswith("befs") for name in project.planned())
+    assert not any("befs" in name for name in project.planned())
 
 
 def test_the_size_of_fmri_is_a_study_of_its_own(project):

@@ -11,9 +11,14 @@ from PIL import Image
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import figures
+from brainworth.report import figures_befs, style
 
 TESTS = ("rsa", "fingerprinting", "heteroscedasticity")
+#: Parts of the stage on what brain samples are worth; the rule of each begins with ``befs_``.
+PARTS = (
+    *("curves", "verification", "breakdown", "shift", "budget", "estimators"),
+    "paper_scale",
+)
 SOURCES = ("simulated", "local", "s3", "rdms")
 
 
@@ -30,8 +35,10 @@ class Evidence:
         All results in the order they were given, by file name.
     tests : dict from str to dict
         The data of each test, in the order of the report.
+    befs : dict from str to dict
+        The data of each part on what brain samples are worth, in the order of the report.
     figures : dict from str to path
-        The figure of each test.
+        The figure of each test, and those of each part.
     matching : dict or None
         What the matching of stimuli found.
     betas : list of dict
@@ -44,6 +51,7 @@ class Evidence:
     source: str
     envelopes: dict[str, dict[str, Any]]
     tests: dict[str, dict[str, Any]]
+    befs: dict[str, dict[str, Any]]
     figures: dict[str, Path]
     matching: dict[str, Any] | None
     betas: list[dict[str, Any]]
@@ -64,6 +72,13 @@ class Evidence:
         """Return the configuration a test was given."""
         return next(e["params"] for e in self.envelopes.values() if e["rule"] == test)
 
+    def befs_params(self, key: str) -> dict[str, Any] | None:
+        """Return a section of the configuration that a part on brain samples was given."""
+        found = (
+            e["params"].get(key) for e in self.envelopes.values() if e["rule"].startswith("befs_")
+        )
+        return next((section for section in found if section is not None), None)
+
     def truth(self, test: str, region: str) -> dict[str, Any]:
         """Return what was planted for a test in a region; empty if nothing is known."""
         return self.planted.get(test, {}).get(region, {})
@@ -77,15 +92,16 @@ def gather(
     Parameters
     ----------
     paths : sequence of path
-        JSON results: those of the tests, and any of the data and the planted truth.
+        JSON results: those of the tests, and any of the data, the planted truth and what brain
+        samples are worth.
     pictures : sequence of path
-        The PNG of each test, named after it.
+        The PNG of each test, named after it, and those of `figures_befs.DRAWINGS`.
     study, source : str
 
     Raises
     ------
     BrainworthError
-        If a file is missing, altered, of another study or given twice, a test has no figure, a
+        If a file is missing, altered, of another study or given twice, a result has no figure, a
         figure was drawn from other results, or there is no test at all.
     """
     if source not in SOURCES:
@@ -107,13 +123,19 @@ def gather(
         raise BrainworthError(
             f"study {study} has no result of a test ({', '.join(TESTS)}); run one of them first"
         )
-    planted = by_rule.get("planted", {"data": {}})["data"]
+    truth = by_rule.get("planted")
+    planted = truth["data"] if truth else {}
+    drawn = {test: style.source_of(by_rule[test], truth) for test in tests}
+    for name, (rule, _) in figures_befs.DRAWINGS.items():
+        if rule in by_rule:
+            drawn[name] = style.source_of(by_rule[rule])
     return Evidence(
         study=study,
         source=source,
         envelopes=envelopes,
         tests=tests,
-        figures={test: _picture(test, pictures, by_rule) for test in tests},
+        befs={part: by_rule[f"befs_{part}"]["data"] for part in PARTS if f"befs_{part}" in by_rule},
+        figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
         matching=by_rule.get("match_stimuli", {}).get("data"),
         betas=[e["data"] for e in envelopes.values() if e["rule"] == "extract_betas"],
         planted={
@@ -124,15 +146,13 @@ def gather(
     )
 
 
-def _picture(test: str, pictures: Sequence[str | Path], by_rule: dict[str, dict]) -> Path:
-    found = [path for path in map(Path, pictures) if path.stem == test]
+def _picture(name: str, pictures: Sequence[str | Path], drawn_from: str) -> Path:
+    found = [path for path in map(Path, pictures) if path.stem == name]
     if not found or not found[0].is_file():
-        raise BrainworthError(
-            f"the figure {test}.png of this test is missing; run the rule that draws it"
-        )
+        raise BrainworthError(f"the figure {name}.png is missing; run the rule that draws it")
     with Image.open(found[0]) as image:
-        drawn_from = image.info.get("Source")
-    if drawn_from != figures.source_of(by_rule[test], by_rule.get("planted")):
+        source = image.info.get("Source")
+    if source != drawn_from:
         raise BrainworthError(
             f"{found[0]} was not drawn from the results given; delete it and run again"
         )

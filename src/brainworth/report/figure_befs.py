@@ -93,7 +93,9 @@ def budget(data: dict[str, Any]) -> Figure:
     for number, (ratio, rule) in enumerate(zip(data["axes"]["cost_ratio"], rules, strict=True)):
         color = COLORS[number % len(COLORS)]
         collected = np.array(optimum["n_brain"][number])
-        known = {"color": color, "label": f"{ratio:g}  (F = {rule['favourability']:.3g})"}
+        favour = rule["favourability"]
+        sign = "ρ ≤ 0" if favour is None else f"F = {favour:.3g}"
+        known = {"color": color, "label": f"{ratio:g}  ({sign})"}
         left.plot(budgets, 100 * np.array(optimum["savings"][number]), **known)
         some = collected > 0
         middle.plot(budgets[some], collected[some], color=color)

@@ -79,7 +79,7 @@ def breakdown(data: dict[str, Any]) -> Figure:
     right.set_ylim(5e-3, 2)
     right.set_xlabel("task samples")
     right.set_ylabel("excess test error (task signal = 1)")
-    style.title(right, "b", "stage 2; a law that is not drawn is negative")
+    style.title(right, "b", "stage 2")
     for axes in (left, right):
         logarithmic(axes, "x")
         logarithmic(axes, "y")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from brainworth import results
 from brainworth.errors import BrainworthError
@@ -64,12 +63,7 @@ def draw(
         known = {row["region"]: row for row in truth["data"].get(test, [])}
     with style.applied():
         drawn = DRAWINGS[test](envelope["data"], known)
-        style.save(drawn, png, pdf, source_of(envelope, truth))
-
-
-def source_of(envelope: dict[str, Any], truth: dict[str, Any] | None) -> str:
-    """Return the digests a figure was drawn from, as its metadata keep them."""
-    return " ".join(each["digest"] for each in (envelope, truth) if each is not None)
+        style.save(drawn, png, pdf, style.source_of(envelope, truth))
 
 
 def _listed() -> str:

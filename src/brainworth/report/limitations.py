@@ -56,6 +56,20 @@ def limitations(evidence: Evidence) -> list[Flowable]:
     texts.append(
         "<b>Claims of the source that were not tested:</b> " + "; ".join(published.NOT_TESTED) + "."
     )
+    if evidence.befs:
+        texts.append(
+            "<b>Worth of brain samples.</b> It is the theory of a linear-Gaussian model with a"
+            " known"
+            " number of latents and inputs that are independent of each other; brains, images and"
+            " tasks are none of this. Its parameters are settings, by default those that the source"
+            " chose for fMRI; nothing is calibrated to the Natural Scenes Dataset yet. The penalty"
+            " is the best one for the"
+            " mean subspace, which takes knowledge that a user has to estimate. Values average over"
+            " the direction of the task among the latents. The formulas of the source were derived"
+            " anew from its text, not copied."
+        )
+    if "budget" in evidence.befs:
+        texts.append("<b>Budgets</b> are theory only; no split of a budget was simulated.")
     texts.append(
         "<b>False-positive rate and power</b> of each test, over many simulated data sets, are not"
         " part of this report."
@@ -69,6 +83,7 @@ def references(evidence: Evidence) -> list[Flowable]:
     answer += [
         Paragraph(text, layout.REFERENCE, bulletText=cite(name))
         for name, text in published.REFERENCES.items()
+        if name != "befs" or evidence.befs
     ]
     if evidence.source in ("local", "s3"):
         answer.append(layout.body(published.NSD_ACKNOWLEDGEMENT))

@@ -60,12 +60,12 @@ def percent(value: float | None, decimals: int = 1) -> str:
     return number(100 * value, decimals).removesuffix("." + "0" * decimals)
 
 
-def percent_span(values: Iterable[float | None]) -> str:
+def percent_span(values: Iterable[float | None], decimals: int = 1) -> str:
     """Return the smallest and the largest share, as ``low to high %``."""
     known = [value for value in values if value is not None]
     if not known:
         return DASH
-    low, high = percent(min(known)), percent(max(known))
+    low, high = percent(min(known), decimals), percent(max(known), decimals)
     both = low if low == high else f"{low}{GLUE}to{GLUE}{high}"
     return f"{both}{GLUE}%"
 
@@ -128,6 +128,21 @@ def count(n: int, total: int) -> str:
 def whole(n: int | None) -> str:
     """Return an integer, thousands separated by a comma."""
     return DASH if n is None else f"{n:,}"
+
+
+def samples(value: float | None) -> str:
+    """Return a number of samples, rounded to whole ones, thousands separated by a comma."""
+    if value is None:
+        return DASH
+    text = f"{value:,.0f}"
+    return "0" if text == "-0" else text.replace("-", MINUS)
+
+
+def samples_span(values: Iterable[float]) -> str:
+    """Return the smallest and the largest number of samples, as ``low to high``."""
+    known = list(values)
+    low, high = samples(min(known)), samples(max(known))
+    return low if low == high else f"{low}{GLUE}to{GLUE}{high}"
 
 
 def things(n: int, noun: str) -> str:

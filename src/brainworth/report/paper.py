@@ -16,6 +16,7 @@ from brainworth.report import (
     method_texts,
     methods,
     provenance,
+    section_befs,
     section_fingerprinting,
     section_heteroscedasticity,
     section_rsa,
@@ -45,9 +46,10 @@ def write(
     pdf : path
         Where it goes; it appears whole or not at all.
     results : sequence of path
-        JSON of the tests, the data and the planted truth; any subset that holds a test.
+        JSON of the tests, the data, the planted truth and what brain samples are worth; any
+        subset that holds a test.
     figures : sequence of path
-        The PNG of each test, named after it.
+        The PNG of each test, named after it, and those of `figures_befs.DRAWINGS`.
     study : str
         Every result must belong to it.
     title : str
@@ -80,12 +82,14 @@ def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
         *summary.title(found, title),
         *summary.abstract(found, SECTIONS),
         *summary.claims(found, SECTIONS, number_of),
+        *(section_befs.glance(found, number_of) if found.befs else []),
         layout.heading("Methods"),
         *methods.data(found, number_of),
         *[part for test in found.tests for part in method_texts.OF[test](found)],
         *methods.statistics(found),
         layout.heading("Results"),
         *[part for test in found.tests for part in SECTIONS[test].results(found, number_of)],
+        *(section_befs.chapter(found, number_of) if found.befs else []),
         *limitations.limitations(found),
         *limitations.references(found),
         *provenance.chapter(found, number_of),

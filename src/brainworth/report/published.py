@@ -47,6 +47,23 @@ NOT_TESTED = (
     "Procrustes-aligned RSA: 0.05–0.10",
 )
 
+#: The source of the model of what brain samples are worth, and what it says.
+WORTH = {
+    "value": "The exchange rate may be below or above 1: “both regimes can occur”",
+    "baseline": "Value is defined against “ordinary least squares”; no other baseline",
+    "laws": "Laws to first order in brain samples and second order in task samples",
+    "simulation": "Laws verified “empirically in a smaller system”",
+    "shift": "“In the brain-sensitive subspace, brain data provides no benefit”; adversarial"
+    " inputs "
+    "“can even drive the exchange rate to be negative”",
+    "budget": "Collect brain data “only under narrow conditions on the cost, and only as a small "
+    "auxiliary dataset”",
+    "penalty": "A fixed penalty helps, but “eventually becomes detrimental as task samples "
+    "increase”",
+    "scale": "“Empirical simulations for exchange rates are infeasible at the neuroscience-scale "
+    "sample sizes”",
+}
+
 REFERENCES = {
     "prasad": (
         "Prasad, K. (2026). Information erosion: what population-averaged brain encoders provably "
@@ -83,6 +100,10 @@ REFERENCES = {
     "levene": (
         "Hines, W. G. S. & Hines, R. J. O. (2000). Increased power with modified forms of the "
         "Levene (Med) test for heterogeneity of variance. Biometrics 56, 451–454."
+    ),
+    "befs": (
+        "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026). How much is brain data worth for "
+        "machine learning? Preprint, arXiv:2605.09243."
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -86,6 +87,11 @@ def save(figure: Figure, png: str | Path, pdf: str | Path, source: str) -> None:
     with files.whole(pdf) as part:
         metadata = {"CreationDate": None, "Creator": "brainworth", "Subject": source}
         figure.savefig(part, format="pdf", metadata=metadata)
+
+
+def source_of(*envelopes: dict[str, Any] | None) -> str:
+    """Return the digests of the results a figure is drawn from, as its metadata keep them."""
+    return " ".join(each["digest"] for each in envelopes if each is not None)
 
 
 def title(axes: Axes, letter: str, text: str) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from reportlab.platypus import Flowable, Paragraph, Spacer
 
-from brainworth.report import layout, methods, tables
+from brainworth.report import layout, methods, section_befs, tables
 from brainworth.report.claims import judged
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
@@ -35,6 +35,8 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
         f" ({methods.overview(evidence)})."
     )
     sentences += [sections[test].abstract(evidence) for test in evidence.tests]
+    if evidence.befs:
+        sentences.append(section_befs.abstract(evidence))
     heading = layout.heading("Abstract")
     return [heading, Paragraph(" ".join(sentences), layout.ABSTRACT), Spacer(1, 8)]
 
