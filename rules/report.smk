@@ -5,15 +5,6 @@ OUTPUTS  figures/<study>/TEST.png and .pdf, figures/<study>/befs_DRAWING.png and
          paper/<study>.pdf
 """
 
-DATA_RESULTS = (
-    []
-    if CONFIG.rdms.file
-    else [
-        f"{OUT}/data/matching.json",
-        *(f"{OUT}/data/betas_{subject}.json" for subject in CONFIG.subjects),
-    ]
-)
-
 
 rule figure:
     """Draw the figure of one test."""
@@ -63,7 +54,7 @@ rule figure_befs:
 rule paper:
     """Set the results as a PDF."""
     input:
-        data=DATA_RESULTS,
+        data=FROM_DATA,
         results=RESULTS,
         planted=PLANTED,
         figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),

@@ -123,6 +123,9 @@ def gather(
         raise BrainworthError(
             f"study {study} has no result of a test ({', '.join(TESTS)}); run one of them first"
         )
+    matching = by_rule.get("match_stimuli", {}).get("data")
+    if matching is not None and matching.get("simulated"):
+        source = "simulated"  # also where simulated files were read as a local tree
     truth = by_rule.get("planted")
     planted = truth["data"] if truth else {}
     drawn = {test: style.source_of(by_rule[test], truth) for test in tests}
@@ -136,7 +139,7 @@ def gather(
         tests=tests,
         befs={part: by_rule[f"befs_{part}"]["data"] for part in PARTS if f"befs_{part}" in by_rule},
         figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
-        matching=by_rule.get("match_stimuli", {}).get("data"),
+        matching=matching,
         betas=[e["data"] for e in envelopes.values() if e["rule"] == "extract_betas"],
         planted={
             test: {row["region"]: row for row in planted.get(test, [])}

@@ -15,8 +15,8 @@ def limitations(evidence: Evidence) -> list[Flowable]:
     if evidence.simulated:
         texts.append(
             "<b>Simulated data.</b> They follow the model that the planted truth is computed from;"
-            " that estimates agree with it shows that the pipeline is right, not that brains are"
-            " like this. The real Natural Scenes Dataset was not analysed here."
+            " estimates that agree with it are consistent with a pipeline without error, and say"
+            " nothing about brains. The real Natural Scenes Dataset was not analysed here."
         )
     if evidence.source == "rdms":
         texts.append(
