@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainworth.config import Data
 from brainworth.job import job
 from brainworth.nsd import store
+from brainworth.sections.data import Data
 
 with job(snakemake) as given:
     store.fetch(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainworth.config import Simulation
 from brainworth.erosion.planted import planted
 from brainworth.job import job, write_result
+from brainworth.sections.data import Simulation
 
 with job(snakemake) as given:
     subjects = given["subjects"]

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainworth.config import Simulation
 from brainworth.job import job
 from brainworth.nsd.simulate import all_subjects
+from brainworth.sections.data import Simulation
 
 with job(snakemake) as given:
     all_subjects.write(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainworth.config import Simulation
 from brainworth.job import job
 from brainworth.nsd.simulate import one_subject
+from brainworth.sections.data import Simulation
 
 with job(snakemake) as given:
     one_subject.write(

@@ -10,13 +10,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth.config import Simulation
 from brainworth.erosion import fingerprinting, variance
 from brainworth.erosion import responses as shared
 from brainworth.erosion.compare import compare
 from brainworth.erosion.dissimilarity import correlation_rdm
 from brainworth.nsd import betas, registry
 from brainworth.nsd.simulate import truth
+from brainworth.sections.data import Simulation
 
 
 def planted(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from brainworth.config import Data
 from brainworth.errors import BrainworthError
+from brainworth.sections.data import Data
 
 
 def check(root: Path, data: Data) -> None:

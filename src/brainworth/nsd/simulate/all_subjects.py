@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brainworth.config import Simulation
 from brainworth.nsd import registry
 from brainworth.nsd.simulate import anatomy, experiment, paths, truth
 from brainworth.nsd.simulate.scales import SCALES
+from brainworth.sections.data import Simulation
 
 
 def write(root: Path, simulation: Simulation, seed: int) -> None:

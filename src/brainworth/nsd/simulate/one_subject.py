@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from brainworth.config import Simulation
 from brainworth.nsd import registry
 from brainworth.nsd.simulate import anatomy, experiment, paths, sessions, truth
 from brainworth.nsd.simulate.scales import SCALES
+from brainworth.sections.data import Simulation
 
 
 def write(root: Path, simulation: Simulation, subject: str, n_sessions: int, seed: int) -> None:

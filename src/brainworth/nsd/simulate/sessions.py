@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 
 from brainworth import files
-from brainworth.config import Simulation
 from brainworth.nsd import registry
 from brainworth.nsd.simulate.truth import SubjectTruth
+from brainworth.sections.data import Simulation
 from brainworth.stats import stream
 
 _BLOCK = 8192  # voxels drawn at a time; part of the random stream, not a tuning knob

@@ -28,11 +28,11 @@ import h5py
 import numpy as np
 
 from brainworth import files
-from brainworth.config import Simulation
 from brainworth.errors import BrainworthError
 from brainworth.nsd import registry, rois
 from brainworth.nsd.simulate.anatomy import Anatomy
 from brainworth.nsd.simulate.scales import Scale
+from brainworth.sections.data import Simulation
 from brainworth.stats import stream
 
 #: Voxels outside every region of `rois.REGIONS` but in cortex respond as this one.
