@@ -13,6 +13,7 @@ from brainworth.befs.model import Brain, Task
 #: Below this many times the inputs in brain samples, the paper's first-order law is off by 15 % and
 #: more.
 FIRST_ORDER_FROM = 3
+RESUMMED_FROM = 2
 
 
 def appraise(
@@ -70,7 +71,8 @@ def appraise(
         caveats.insert(
             0,
             f"{n_brain:,.0f} brain samples are fewer than {least:,} (inputs + 2, {least_hours:.1f} "
-            "hours): the encoding model cannot be fitted, and brain data is worth nothing yet.",
+            "hours): least squares cannot fit the encoding model, and brain data is worth nothing "
+            "yet.",
         )
         return Appraisal(**common, caveats=tuple(caveats))
     worth = value.worth(brain, task, n_brain, n_task)
@@ -80,6 +82,11 @@ def appraise(
         caveats.append(
             f"Below {FIRST_ORDER_FROM} d brain samples the published first-order law fails: it "
             f"puts the missed part of the task at {published:.3f}, not {missed:.3f}."
+        )
+    if n_brain < RESUMMED_FROM * d:
+        caveats.append(
+            f"Below {RESUMMED_FROM} d brain samples the missed part given here is approximate, "
+            "up to 2.5 % too large where it was held against simulation."
         )
     if float(worth.excess) >= 1:
         caveats.append(
@@ -155,8 +162,8 @@ def plan(
             )
         elif rule.net_extra_budget <= 0:
             caveats.append(
-                f"F = {rule.favourability:.3g} > 1 favours brain data, but it never pays back the "
-                f"first {brain.d + 1:,} brain samples, which are worth nothing yet."
+                f"F = {rule.favourability:.3g} > 1 favours brain data, but the rule's samples do "
+                f"not pay back the first {brain.d + 1:,}, which are worth nothing by themselves."
             )
     if cost_brain * least + cost_task * (brain.k + 2) >= budget:
         caveats.append(

@@ -43,11 +43,13 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " with its best penalty.",
         ),
         layout.body(
-            "<b>What is exact.</b> For a given m the test error of stage 2 is exact for every"
-            f" {NT} > k + 1 and every penalty, but for two traces of a Wishart matrix that"
-            " are expanded to second order; so is the best penalty, κ = σ²(d − k)/m. The mean of m"
+            "<b>What is exact and what is not.</b> For a given m the best penalty,"
+            f" κ = σ²(d − k)/m, is exact for every {NT} > k + 1; so is the form of the test error"
+            " of stage 2, in which two traces of a Wishart matrix are expanded to second order. The"
+            " mean of m"
             " over learned subspaces is <i>resummed</i> (a deterministic equivalent to all orders,"
-            f" with a correction for weak signals, derived here), for {NB} ≥ d + 2. Under shifted"
+            f" with a correction for weak signals, derived here), for {NB} ≥ d + 2; it lies above"
+            " the truth by a percent or two near that limit. Under shifted"
             " tests"
             " means over learned subspaces are multiplied as if they were independent. Compared"
             " with these are the laws of the source for many samples: m to"

@@ -95,6 +95,6 @@ def _infeasible(data: dict[str, Any]) -> list[str]:
         return []
     return [
         f"F is above 1 at {count(len(favoured), len(data['rules']))} costs; at"
-        f" {len(lost)} of them, by the rule's own account, its samples are fewer than the encoding"
-        " model takes or never pay back those that it takes."
+        f" {len(lost)} of them following the rule loses all the same: it asks for fewer samples"
+        " than the encoding model takes, or for so few more that they do not pay for those."
     ]

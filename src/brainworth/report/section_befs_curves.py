@@ -127,7 +127,7 @@ def _shrinking(data: dict[str, Any]) -> str:
         for group in groups.values()
     )
     several = any(len(group) > 1 for group in groups.values())
-    shrinks = ", in every setting the less the more task samples there are"
+    shrinks = "; in every setting they shrink as task samples are added"
     return shrinks if several and falling else ""
 
 

@@ -46,7 +46,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     return [
         layout.heading("Test inputs that differ from the training inputs", 2),
         layout.body(
-            "The student is trained as before and tested on inputs that vary only where the brain"
+            "The student is trained as before, with the penalty that is best for the training"
+            " inputs, and so is the ridge: neither knows of the test, so that both can do worse"
+            " than least squares. They are tested on inputs that vary only where the brain"
             f" sees, only where it does not, or in mixtures of both ({task}; Table {table}). The"
             f" source finds, for unlimited samples, that brain data is worth nothing where the"
             f" brain sees {cite('befs')}. With {most:g} hours of scanning its value there is"
@@ -71,8 +73,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             numbering.figure(),
             f"<b>Value under shifted tests</b> ({task}). Above: the small system; points:"
             " simulation, with intervals that are mostly smaller than the points; below: theory at"
-            " the scale of fMRI. Dashed, in the colour of its line: a tuned ridge. <b>a, d</b>"
-            " Tests on all inputs or on one subspace. <b>b, e</b> Mixtures; right: all test"
+            " the scale of fMRI. Dashed, in the colour of its line: a ridge tuned for the"
+            " training inputs, as all penalties here. <b>a, d</b> Tests on all inputs or on one subspace. <b>b, e</b> Mixtures; right: all test"
             " variance"
             " where the brain sees nothing. <b>c, f</b> Extra variance on the direction of the task"
             " that the brain misses.",

@@ -55,7 +55,12 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f" {percent(error['median'], 2)} % in the median, by less than"
             f" {percent(error['q95'], 2)} % in 95 % of them, and by at most"
             f" {percent(error['largest'])} %. It is above the theory in"
-            f" {whole(int((simulated > theory).sum()))} settings.",
+            f" {whole(int((simulated > theory).sum()))} of the settings"
+            + (
+                ": the theory is a little too low."
+                if (simulated > theory).mean() > 0.5
+                else ", so that the theory is a little too high."
+            ),
         ),
         layout.body(
             f"<b>The theory is not inside all intervals.</b> The {level} % intervals are narrow:"
