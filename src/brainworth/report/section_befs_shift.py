@@ -74,7 +74,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f"<b>Value under shifted tests</b> ({task}). Above: the small system; points:"
             " simulation, with intervals that are mostly smaller than the points; below: theory at"
             " the scale of fMRI. Dashed, in the colour of its line: a ridge tuned for the"
-            " training inputs, as all penalties here. <b>a, d</b> Tests on all inputs or on one subspace. <b>b, e</b> Mixtures; right: all test"
+            " training inputs, as all penalties here. <b>a, d</b> Tests on"
+            " all inputs or on one subspace. <b>b, e</b> Mixtures; right: all test"
             " variance"
             " where the brain sees nothing. <b>c, f</b> Extra variance on the direction of the task"
             " that the brain misses.",
