@@ -1,10 +1,10 @@
 """One figure of what brain samples are worth."""
 
 from brainworth.job import job
-from brainworth.report import figures_befs
+from brainworth.report.befs import befs_figures
 
 with job(snakemake):
-    figures_befs.draw(
+    befs_figures.draw(
         f"befs_{snakemake.wildcards.drawing}",
         snakemake.input.result,
         snakemake.output.png,

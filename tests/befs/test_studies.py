@@ -18,7 +18,8 @@ from brainworth.befs import (
     trials,
     verification,
 )
-from brainworth.report import figure_befs, figure_befs_checks, style
+from brainworth.report import style
+from brainworth.report.befs import befs_figure, befs_figure_checks
 from brainworth.results import to_plain
 
 FEW = {"n_replicates": 4, "n_trials": 10, "n_bootstrap": 100}
@@ -61,13 +62,13 @@ def analyse(settings, part):
 
 PARTS = ("curves", "verification", "breakdown", "shift", "budget", "estimators", "paper_scale")
 DRAWINGS = {
-    "curves": (figure_befs.curves, figure_befs.ridge),
-    "verification": (figure_befs_checks.verification,),
-    "breakdown": (figure_befs_checks.breakdown,),
-    "shift": (figure_befs.shift,),
-    "budget": (figure_befs.budget,),
-    "estimators": (figure_befs_checks.estimators,),
-    "paper_scale": (figure_befs_checks.paper_scale,),
+    "curves": (befs_figure.curves, befs_figure.ridge),
+    "verification": (befs_figure_checks.verification,),
+    "breakdown": (befs_figure_checks.breakdown,),
+    "shift": (befs_figure.shift,),
+    "budget": (befs_figure.budget,),
+    "estimators": (befs_figure_checks.estimators,),
+    "paper_scale": (befs_figure_checks.paper_scale,),
 }
 
 

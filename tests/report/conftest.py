@@ -28,7 +28,8 @@ from brainworth.erosion import (
 from brainworth.erosion.planted import planted
 from brainworth.nsd import betas, design, registry
 from brainworth.nsd.simulate import paths
-from brainworth.report import figures, figures_befs
+from brainworth.report import figures
+from brainworth.report.befs import befs_figures
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
 REGIONS = ["V1", "LO", "faces"]
@@ -124,11 +125,11 @@ def value_brains(sections, study, folder):
 
 def draw_brains(folder, parts):
     drawn = []
-    for name, (rule, _) in figures_befs.DRAWINGS.items():
+    for name, (rule, _) in befs_figures.DRAWINGS.items():
         part = rule.removeprefix("befs_")
         if part in parts:
             drawn.append(folder / f"{name}.png")
-            figures_befs.draw(name, parts[part], drawn[-1], folder / f"{name}.pdf")
+            befs_figures.draw(name, parts[part], drawn[-1], folder / f"{name}.pdf")
     return drawn
 
 

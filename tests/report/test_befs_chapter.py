@@ -7,7 +7,8 @@ import pytest
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import figures_befs, paper
+from brainworth.report import paper
+from brainworth.report.befs import befs_figures
 from brainworth.report.evidence import PARTS
 from brainworth.report.numbers import estimate, number, percent, samples
 
@@ -37,10 +38,10 @@ def changed(finished, part, folder, change):
     keys = {"study": "tiny", "rule": f"befs_{part}", "params": envelope["params"]}
     results.write(path, envelope["data"], **keys, inputs={}, seed=3)
     pictures = list(finished.figures)
-    for name, (rule, _) in figures_befs.DRAWINGS.items():
+    for name, (rule, _) in befs_figures.DRAWINGS.items():
         if rule == f"befs_{part}":
             png = folder / f"{name}.png"
-            figures_befs.draw(name, path, png, folder / "figure.pdf")
+            befs_figures.draw(name, path, png, folder / "figure.pdf")
             pictures = [png, *pictures]
     return {part: path}, pictures
 
@@ -64,7 +65,7 @@ def test_all_parts_are_there(finished, text):
     assert "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026)" in text
     for part, path in finished.befs.items():
         assert f"{part}.json befs_{part} {results.read(path)['digest'][:16]}" in text
-    for name in figures_befs.DRAWINGS:
+    for name in befs_figures.DRAWINGS:
         assert any(path.stem == name for path in finished.figures)
     assert "no split of a budget was simulated" in text
     assert "nothing is calibrated to the Natural Scenes Dataset yet" in text
@@ -215,11 +216,11 @@ def test_figures_must_be_there_and_fit_their_results(finished, tmp_path):
         write(finished, tmp_path / "p.pdf", befs=befs)
 
 
-@pytest.mark.parametrize("name", figures_befs.DRAWINGS)
+@pytest.mark.parametrize("name", befs_figures.DRAWINGS)
 def test_same_results_give_the_same_bytes(finished, tmp_path, name):
-    part = figures_befs.DRAWINGS[name][0].removeprefix("befs_")
+    part = befs_figures.DRAWINGS[name][0].removeprefix("befs_")
     png, pdf = tmp_path / "again.png", tmp_path / "again.pdf"
-    figures_befs.draw(name, finished.befs[part], png, pdf)
+    befs_figures.draw(name, finished.befs[part], png, pdf)
     assert png.read_bytes() == (finished.folder / f"{name}.png").read_bytes()
     assert pdf.read_bytes() == (finished.folder / f"{name}.pdf").read_bytes()
 
@@ -227,6 +228,6 @@ def test_same_results_give_the_same_bytes(finished, tmp_path, name):
 def test_unknown_figures_and_other_parts_are_refused(finished, tmp_path):
     places = tmp_path / "a.png", tmp_path / "a.pdf"
     with pytest.raises(BrainworthError, match="no figure 'befs_nothing'"):
-        figures_befs.draw("befs_nothing", finished.befs["curves"], *places)
+        befs_figures.draw("befs_nothing", finished.befs["curves"], *places)
     with pytest.raises(BrainworthError, match="is a result of befs_budget, expected one of"):
-        figures_befs.draw("befs_ridge", finished.befs["budget"], *places)
+        befs_figures.draw("befs_ridge", finished.befs["budget"], *places)

@@ -53,10 +53,10 @@ MODULES = {
     "befs/calculator.py": (set(), set()),
     "befs/reference.py": (set(), set()),
     "erosion/rsa.py": (set(), set()),
-    "report/figure_rsa.py": (set(), set()),
+    "report/erosion/rsa_figure.py": (set(), set()),
     "report/figures.py": (set(), set()),
-    "report/section_befs_budget.py": (set(), set()),
-    "report/figure_befs.py": (set(), DRAWN),
+    "report/befs/budget_section.py": (set(), set()),
+    "report/befs/befs_figure.py": (set(), DRAWN),
     "report/style.py": (set(), DRAWN),
 }
 

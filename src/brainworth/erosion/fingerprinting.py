@@ -40,7 +40,6 @@ NOT_RELIABLE = (
     "not estimable: here, or in too many bootstrap samples, a subject's similarity between the "
     "sides is not positive"
 )
-_MIN_STIMULI = 10
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,10 @@ def stimuli_in_both_halves(found: list[shared.SharedResponses]) -> np.ndarray:
             seen = np.zeros_like(good)
             seen[item.stimulus[item.session % 2 == half]] = True
             good &= seen
-    if good.sum() < _MIN_STIMULI:
+    if good.sum() < shared.MIN_STIMULI:
         raise BrainworthError(
             f"only {good.sum()} matched stimuli were seen in both odd and even sessions by every "
-            f"subject; fingerprinting needs {_MIN_STIMULI}: use more sessions (data.sessions)"
+            f"subject; fingerprinting needs {shared.MIN_STIMULI}: use more sessions (data.sessions)"
         )
     return np.flatnonzero(good)
 

@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from brainworth.erosion import responses as shared
 from brainworth.erosion import variance, variance_nulls
-from brainworth.errors import BrainworthError
 from brainworth.stats import (
     max_statistic_p,
     multiplicities,
@@ -32,7 +31,6 @@ from brainworth.stats import (
 PUBLISHED_CV = 0.3
 PUBLISHED_RATIO = 2.0
 STATISTICS = ("cv", "ratio")
-_MIN_STIMULI = 10
 
 
 def analyse(
@@ -67,23 +65,17 @@ def analyse(
     Raises
     ------
     BrainworthError
-        If there are fewer than 10 matched stimuli, or a subject saw one of them only once.
+        If there are fewer than 10 stimuli that every subject saw at least twice.
     """
-    stimuli = shared.matched_stimuli(extracts)
-    if stimuli.size < _MIN_STIMULI:
-        raise BrainworthError(
-            f"heteroscedasticity needs at least {_MIN_STIMULI} matched stimuli, there are "
-            f"{stimuli.size}; use more sessions (data.sessions)"
-        )
+    stimuli = shared.repeated_stimuli(extracts, 2, "heteroscedasticity")
     weights = multiplicities(stream(seed, "variance", "bootstrap"), n_bootstrap, stimuli.size)
     rows: dict[str, list[dict]] = {region: [] for region in regions}
     draws: dict[str, list[dict]] = {region: [] for region in regions}
     for path in tqdm(extracts.values(), desc="variance", disable=None):
-        found = [shared.read(path, region) for region in regions]
+        found = [shared.read(path, region, stimuli) for region in regions]
         found = [item for item in found if item.n_voxels >= shared.MIN_VOXELS]
         if not found:
             continue
-        _require_repetitions(found[0])
         null = variance_nulls.draw_all(found, n_surrogates, seed)
         for number, item in enumerate(found):
             row, draw = _analyse_subject(item, null, number, weights, interval, seed)
@@ -135,7 +127,7 @@ def _analyse_subject(
         "ratio_by_repetitions": {
             str(k): float(variance.spread(profile[counts == k])["ratio"])
             for k in np.unique(counts)
-            if np.count_nonzero(counts == k) >= _MIN_STIMULI
+            if np.count_nonzero(counts == k) >= shared.MIN_STIMULI
         },
         "null": {
             name: {
@@ -213,11 +205,3 @@ def _add_familywise(summary: list[dict], draws: list[list[dict]]) -> None:
         p = max_statistic_p((observed - centre) / scale, (null - centre) / scale)
         for region, value in zip(summary, p, strict=True):
             region["mean"][statistic]["rotation"]["p_familywise"] = float(value)
-
-
-def _require_repetitions(item: shared.SharedResponses) -> None:
-    if item.counts().min() < 2:
-        raise BrainworthError(
-            f"{item.subject} saw a matched stimulus only once; a variance over repetitions needs "
-            "design.min_repetitions of 2 or 3"
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from brainworth.nsd import betas
 #: A region with fewer voxels in a subject is missing there, and counted: correlation distances
 #: over a handful of voxels are noise.
 MIN_VOXELS = 5
+
+#: With fewer stimuli no test is run.
+MIN_STIMULI = 10
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,56 @@ def matched_stimuli(extracts: dict[str, Path]) -> np.ndarray:
     return found[first]
 
 
-def read(path: Path, region: str) -> SharedResponses:
-    """Read the responses of one region to the matched stimuli."""
+def repeated_stimuli(extracts: dict[str, Path], fewest: int, purpose: str) -> np.ndarray:
+    """Return the matched stimuli that every subject saw at least `fewest` times.
+
+    Parameters
+    ----------
+    extracts : dict from subject to path
+        Files that `betas.extract` wrote.
+    fewest : int
+        Presentations to each subject.
+    purpose : str
+        The test that asks, for the message.
+
+    Returns
+    -------
+    array of int
+        Ascending 0-based 73K ids.
+
+    Raises
+    ------
+    BrainworthError
+        If there are fewer than `MIN_STIMULI`, or the subjects' files do not agree.
+    """
+    ids = matched_stimuli(extracts)
+    enough = np.ones(ids.size, dtype=bool)
+    for path in extracts.values():
+        with h5py.File(path, "r") as file:
+            shown = file["trials/nsd_id"][:][file["trials/matched"][:]]
+        enough &= np.unique(shown, return_counts=True)[1] >= fewest
+    if enough.sum() < MIN_STIMULI:
+        times = f" at least {fewest} times" if fewest > 1 else ""
+        raise BrainworthError(
+            f"{purpose} needs at least {MIN_STIMULI} stimuli that every subject saw{times}, there "
+            f"are {enough.sum()}; use more sessions (data.sessions) or fewer subjects"
+        )
+    return ids[enough]
+
+
+def read(path: Path, region: str, stimuli: np.ndarray | None = None) -> SharedResponses:
+    """Read the responses of one region to the matched stimuli.
+
+    Parameters
+    ----------
+    stimuli : array of int, optional
+        Only these, ascending 0-based 73K ids; all matched stimuli by default.
+    """
     with h5py.File(path, "r") as file:
-        rows = np.flatnonzero(file["trials/matched"][:])
-    found = betas.read_responses(path, region, rows)
+        used = file["trials/matched"][:]
+        if stimuli is not None:
+            used &= np.isin(file["trials/nsd_id"][:], stimuli)
+    found = betas.read_responses(path, region, np.flatnonzero(used))
     ids, stimulus = np.unique(found.nsd_id, return_inverse=True)
     return SharedResponses(
         subject=found.subject,
@@ -90,6 +139,25 @@ def read(path: Path, region: str) -> SharedResponses:
         repetition=found.repetition,
         session=found.session,
         n_stimuli=ids.size,
+    )
+
+
+def of_stimuli(item: SharedResponses, chosen: np.ndarray) -> SharedResponses:
+    """Keep the trials of some stimuli, numbered anew 0..len(chosen)-1.
+
+    Parameters
+    ----------
+    chosen : array of int
+        Ascending indices 0..I-1.
+    """
+    kept = np.isin(item.stimulus, chosen)
+    return dataclasses.replace(
+        item,
+        values=item.values[kept],
+        stimulus=np.searchsorted(chosen, item.stimulus[kept]),
+        repetition=item.repetition[kept],
+        session=item.session[kept],
+        n_stimuli=len(chosen),
     )
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import figures_befs, style
+from brainworth.report import style
+from brainworth.report.befs import befs_figures
 
 TESTS = ("rsa", "fingerprinting", "heteroscedasticity")
 #: Parts of the stage on what brain samples are worth; the rule of each begins with ``befs_``.
@@ -95,7 +96,7 @@ def gather(
         JSON results: those of the tests, and any of the data, the planted truth and what brain
         samples are worth.
     pictures : sequence of path
-        The PNG of each test, named after it, and those of `figures_befs.DRAWINGS`.
+        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS`.
     study, source : str
 
     Raises
@@ -129,7 +130,7 @@ def gather(
     truth = by_rule.get("planted")
     planted = truth["data"] if truth else {}
     drawn = {test: style.source_of(by_rule[test], truth) for test in tests}
-    for name, (rule, _) in figures_befs.DRAWINGS.items():
+    for name, (rule, _) in befs_figures.DRAWINGS.items():
         if rule in by_rule:
             drawn[name] = style.source_of(by_rule[rule])
     return Evidence(

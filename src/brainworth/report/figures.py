@@ -6,17 +6,13 @@ from pathlib import Path
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import (
-    figure_fingerprinting,
-    figure_heteroscedasticity,
-    figure_rsa,
-    style,
-)
+from brainworth.report import style
+from brainworth.report.erosion import fingerprinting_figure, heteroscedasticity_figure, rsa_figure
 
 DRAWINGS = {
-    "rsa": figure_rsa.drawing,
-    "fingerprinting": figure_fingerprinting.drawing,
-    "heteroscedasticity": figure_heteroscedasticity.drawing,
+    "rsa": rsa_figure.drawing,
+    "fingerprinting": fingerprinting_figure.drawing,
+    "heteroscedasticity": heteroscedasticity_figure.drawing,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reportlab.platypus import Flowable, Paragraph
 
 from brainworth.report import layout, published
+from brainworth.report.erosion.chapters import SECTIONS
 from brainworth.report.evidence import TESTS, Evidence
 from brainworth.report.published import cite
 
@@ -33,26 +34,7 @@ def limitations(evidence: Evidence) -> list[Flowable]:
     if left_out and evidence.source != "rdms":
         names = ", ".join({"rsa": "RSA"}.get(test, test) for test in left_out)
         texts.append(f"<b>Tests left out of this study:</b> {names}.")
-    if "rsa" in evidence.tests:
-        texts.append(
-            "<b>RSA.</b> Noise was not whitened, also not for crossnobis distances. Correlation"
-            " distances from the same runs and sessions share noise within a subject. The"
-            " corrected similarity is a ratio of estimates: with few stimuli or low reliability it"
-            " is slightly biased and its interval is wide and skewed."
-        )
-    if "fingerprinting" in evidence.tests:
-        texts.append(
-            "<b>Fingerprinting.</b> Binomial intervals take subjects as independent. A difference"
-            " between subjects includes whatever is stable in a scanner, a head and a mask, not"
-            " only how a brain encodes images."
-        )
-    if "heteroscedasticity" in evidence.tests:
-        texts.append(
-            "<b>Heteroscedasticity.</b> The rotation null is exact for Gaussian noise only.  A"
-            " variance that depends on the stimulus may come from attention, eye movements or the"
-            " mean response; neither its reliability over subjects nor its predictability was"
-            " tested."
-        )
+    texts += [SECTIONS[test].LIMITS for test in evidence.tests]
     texts.append(
         "<b>Claims of the source that were not tested:</b> " + "; ".join(published.NOT_TESTED) + "."
     )

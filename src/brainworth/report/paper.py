@@ -13,21 +13,12 @@ from brainworth.report import (
     evidence,
     layout,
     limitations,
-    method_texts,
     methods,
     provenance,
-    section_befs,
-    section_fingerprinting,
-    section_heteroscedasticity,
-    section_rsa,
     summary,
 )
-
-SECTIONS = {
-    "rsa": section_rsa,
-    "fingerprinting": section_fingerprinting,
-    "heteroscedasticity": section_heteroscedasticity,
-}
+from brainworth.report.befs import befs_chapter
+from brainworth.report.erosion.chapters import METHODS, SECTIONS
 
 
 def write(
@@ -49,7 +40,7 @@ def write(
         JSON of the tests, the data, the planted truth and what brain samples are worth; any
         subset that holds a test.
     figures : sequence of path
-        The PNG of each test, named after it, and those of `figures_befs.DRAWINGS`.
+        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS`.
     study : str
         Every result must belong to it.
     title : str
@@ -82,14 +73,14 @@ def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
         *summary.title(found, title),
         *summary.abstract(found, SECTIONS),
         *summary.claims(found, SECTIONS, number_of),
-        *(section_befs.glance(found, number_of) if found.befs else []),
+        *(befs_chapter.glance(found, number_of) if found.befs else []),
         layout.heading("Methods"),
         *methods.data(found, number_of),
-        *[part for test in found.tests for part in method_texts.OF[test](found)],
+        *[part for test in found.tests for part in METHODS[test].methods(found)],
         *methods.statistics(found),
         layout.heading("Results"),
         *[part for test in found.tests for part in SECTIONS[test].results(found, number_of)],
-        *(section_befs.chapter(found, number_of) if found.befs else []),
+        *(befs_chapter.chapter(found, number_of) if found.befs else []),
         *limitations.limitations(found),
         *limitations.references(found),
         *provenance.chapter(found, number_of),

@@ -7,7 +7,8 @@ from types import ModuleType
 
 from reportlab.platypus import Flowable, Paragraph, Spacer
 
-from brainworth.report import layout, methods, section_befs, tables
+from brainworth.report import layout, methods, tables
+from brainworth.report.befs import befs_chapter
 from brainworth.report.claims import judged
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
@@ -36,7 +37,7 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
     )
     sentences += [sections[test].abstract(evidence) for test in evidence.tests]
     if evidence.befs:
-        sentences.append(section_befs.abstract(evidence))
+        sentences.append(befs_chapter.abstract(evidence))
     heading = layout.heading("Abstract")
     return [heading, Paragraph(" ".join(sentences), layout.ABSTRACT), Spacer(1, 8)]
 

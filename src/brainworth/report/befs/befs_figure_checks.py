@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brainworth.report import style
-from brainworth.report.figure_befs import (
+from brainworth.report.befs.befs_figure import (
     COLORS,
     DASHED,
     DOTTED,

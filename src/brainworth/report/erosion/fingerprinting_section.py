@@ -6,8 +6,9 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published, tables_fingerprinting
+from brainworth.report import layout, published
 from brainworth.report.claims import Claim, alpha, covered, significant
+from brainworth.report.erosion import fingerprinting_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
@@ -17,6 +18,14 @@ from brainworth.report.numbers import (
 )
 
 FEATURES = ("rdm", "profile")
+
+
+#: What this test leaves open.
+LIMITS = (
+    "<b>Fingerprinting.</b> Binomial intervals take subjects as independent. A difference"
+    " between subjects includes whatever is stable in a scanner, a head and a mask, not"
+    " only how a brain encodes images."
+)
 
 
 def abstract(evidence: Evidence) -> str:
@@ -86,8 +95,8 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
         layout.heading("Fingerprinting", 2),
         *(layout.body(*texts) for texts in _reading(evidence)),
         layout.figure(evidence.figures["fingerprinting"], number_of.figure(), _caption(evidence)),
-        *tables_fingerprinting.accuracy(evidence, number_of.table()),
-        *tables_fingerprinting.identifiability(evidence, number_of.table()),
+        *fingerprinting_tables.accuracy(evidence, number_of.table()),
+        *fingerprinting_tables.identifiability(evidence, number_of.table()),
     ]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, tables_befs
+from brainworth.report import layout
+from brainworth.report.befs import befs_tables
 from brainworth.report.claims import listed
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
@@ -67,7 +68,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         layout.body(
             f"<b>Simulation</b> (d = {whole(data['small']['system']['d'])}). {_agreement(data)}"
         ),
-        *tables_befs.shift(data, table),
+        *befs_tables.shift(data, table),
         layout.figure(
             evidence.figures["befs_shift"],
             numbering.figure(),

@@ -6,7 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, tables_befs
+from brainworth.report import layout
+from brainworth.report.befs import befs_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
@@ -53,7 +54,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f" {table}).",
             *_infeasible(data),
         ),
-        *tables_befs.budget(data, table),
+        *befs_tables.budget(data, table),
         layout.figure(
             evidence.figures["befs_budget"],
             numbering.figure(),

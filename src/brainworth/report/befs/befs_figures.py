@@ -6,18 +6,19 @@ from pathlib import Path
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import figure_befs, figure_befs_checks, style
+from brainworth.report import style
+from brainworth.report.befs import befs_figure, befs_figure_checks
 
 #: Figure to the rule whose JSON it shows, and what draws it.
 DRAWINGS = {
-    "befs_curves": ("befs_curves", figure_befs.curves),
-    "befs_ridge": ("befs_curves", figure_befs.ridge),
-    "befs_verification": ("befs_verification", figure_befs_checks.verification),
-    "befs_breakdown": ("befs_breakdown", figure_befs_checks.breakdown),
-    "befs_shift": ("befs_shift", figure_befs.shift),
-    "befs_budget": ("befs_budget", figure_befs.budget),
-    "befs_estimators": ("befs_estimators", figure_befs_checks.estimators),
-    "befs_paper_scale": ("befs_paper_scale", figure_befs_checks.paper_scale),
+    "befs_curves": ("befs_curves", befs_figure.curves),
+    "befs_ridge": ("befs_curves", befs_figure.ridge),
+    "befs_verification": ("befs_verification", befs_figure_checks.verification),
+    "befs_breakdown": ("befs_breakdown", befs_figure_checks.breakdown),
+    "befs_shift": ("befs_shift", befs_figure.shift),
+    "befs_budget": ("befs_budget", befs_figure.budget),
+    "befs_estimators": ("befs_estimators", befs_figure_checks.estimators),
+    "befs_paper_scale": ("befs_paper_scale", befs_figure_checks.paper_scale),
 }
 
 

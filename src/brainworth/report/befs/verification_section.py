@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, tables_befs
+from brainworth.report import layout
+from brainworth.report.befs import befs_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
@@ -90,7 +91,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " relative to the theory, over all settings. <b>d</b> Best penalty in simulation"
             " relative to the theory; grey: one step of the grid of penalties.",
         ),
-        *tables_befs.verification(data, numbering.table()),
+        *befs_tables.verification(data, numbering.table()),
     ]
 
 

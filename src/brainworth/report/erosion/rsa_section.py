@@ -7,16 +7,25 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published, tables_rsa
+from brainworth.report import layout, published
 from brainworth.report.claims import Claim, alpha, covered, inside, signed_span, significant, where
+from brainworth.report.erosion import rsa_tables
+from brainworth.report.erosion.rsa_figure import MOST_REGIONS_WITH_PAIRS
 from brainworth.report.evidence import Evidence
-from brainworth.report.figure_rsa import MOST_REGIONS_WITH_PAIRS
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
     count,
     number,
     percent,
     span,
+)
+
+#: What this test leaves open.
+LIMITS = (
+    "<b>RSA.</b> Noise was not whitened, also not for crossnobis distances. Correlation"
+    " distances from the same runs and sessions share noise within a subject. The"
+    " corrected similarity is a ratio of estimates: with few stimuli or low reliability it"
+    " is slightly biased and its interval is wide and skewed."
 )
 
 
@@ -44,7 +53,7 @@ def claims(evidence: Evidence) -> list[Claim]:
     regions, level = data["regions"], data["interval"]
     similar = f"{span(_estimates(regions))} {where(_labels(regions))}"
     worst = max(region["similarity"]["p_familywise"] for region in regions)
-    largest = escape(tables_rsa.p_of(worst, data))
+    largest = escape(rsa_tables.p_of(worst, data))
     null = f"permutation null {_null_band(regions)}"
     above = f"above the null in {_above(data)}, family-wise p up to {largest}"
     corrected = _corrected(regions)
@@ -106,9 +115,9 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
         layout.heading("Cross-subject RSA", 2),
         *_reading(evidence),
         layout.figure(evidence.figures["rsa"], number_of.figure(), _caption(evidence, single)),
-        *tables_rsa.similarity(evidence, number_of.table()),
-        *tables_rsa.corrected(evidence, number_of.table()),
-        *(tables_rsa.pairs(evidence, number_of) if single else []),
+        *rsa_tables.similarity(evidence, number_of.table()),
+        *rsa_tables.corrected(evidence, number_of.table()),
+        *(rsa_tables.pairs(evidence, number_of) if single else []),
     ]
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import (
-    layout,
-    methods_befs,
-    section_befs_breakdown,
-    section_befs_budget,
-    section_befs_curves,
-    section_befs_estimators,
-    section_befs_paper_scale,
-    section_befs_shift,
-    section_befs_verification,
-    tables,
+from brainworth.report import layout, tables
+from brainworth.report.befs import (
+    befs_methods,
+    breakdown_section,
+    budget_section,
+    curves_section,
+    estimators_section,
+    paper_scale_section,
+    shift_section,
+    verification_section,
 )
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
@@ -23,13 +22,13 @@ from brainworth.report.tables import Column
 
 TITLE = "What is one more brain sample worth?"
 SECTIONS = {
-    "curves": section_befs_curves,
-    "verification": section_befs_verification,
-    "breakdown": section_befs_breakdown,
-    "shift": section_befs_shift,
-    "budget": section_befs_budget,
-    "estimators": section_befs_estimators,
-    "paper_scale": section_befs_paper_scale,
+    "curves": curves_section,
+    "verification": verification_section,
+    "breakdown": breakdown_section,
+    "shift": shift_section,
+    "budget": budget_section,
+    "estimators": estimators_section,
+    "paper_scale": paper_scale_section,
 }
 #: The parts that the abstract speaks of.
 IN_ABSTRACT = ("curves", "verification", "breakdown")
@@ -68,7 +67,7 @@ def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     """Return model and methods, and a section a part."""
     return [
         layout.heading(TITLE),
-        *methods_befs.methods(evidence),
+        *befs_methods.methods(evidence),
         *[
             flowable
             for part in evidence.befs

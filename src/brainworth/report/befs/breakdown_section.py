@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, tables_befs
+from brainworth.report import layout
+from brainworth.report.befs import befs_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import count, number, percent, samples, samples_span, whole
@@ -75,7 +76,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " lines"
             " leave the panel where the law is far off, and end where it is negative.",
         ),
-        *tables_befs.breakdown(data, numbering.table()),
+        *befs_tables.breakdown(data, numbering.table()),
     ]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, tables_befs
+from brainworth.report import layout
+from brainworth.report.befs import befs_tables
 from brainworth.report.claims import listed
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
@@ -68,7 +69,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             f" {layout.sentence_case(_limit(data))}.",
             *_useless(data),
         ),
-        *tables_befs.curves(data, table),
+        *befs_tables.curves(data, table),
         layout.figure(
             evidence.figures["befs_ridge"],
             numbering.figure(),

@@ -6,11 +6,20 @@ from html import escape
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published, tables_heteroscedasticity
+from brainworth.report import layout, published
 from brainworth.report.claims import Claim, alpha, covered, significant, where
+from brainworth.report.erosion import heteroscedasticity_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import count, p_value, span
+
+#: What this test leaves open.
+LIMITS = (
+    "<b>Heteroscedasticity.</b> The rotation null is exact for Gaussian noise only.  A"
+    " variance that depends on the stimulus may come from attention, eye movements or the"
+    " mean response; neither its reliability over subjects nor its predictability was"
+    " tested."
+)
 
 
 def abstract(evidence: Evidence) -> str:
@@ -75,11 +84,11 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     return [
         layout.heading("Heteroscedasticity", 2),
         *(layout.body(*texts) for texts in _reading(evidence)),
-        *tables_heteroscedasticity.main(evidence, number_of.table()),
+        *heteroscedasticity_tables.main(evidence, number_of.table()),
         layout.figure(
             evidence.figures["heteroscedasticity"], number_of.figure(), _caption(evidence)
         ),
-        *tables_heteroscedasticity.second(evidence, number_of.table()),
+        *heteroscedasticity_tables.second(evidence, number_of.table()),
     ]
 
 

@@ -1,0 +1,1 @@
+"""The chapter on what brain samples are worth."""

@@ -1,0 +1,26 @@
+"""The tests of the report, in its order: for each its section, its methods."""
+
+from __future__ import annotations
+
+from brainworth.report.erosion import (
+    fingerprinting_methods,
+    fingerprinting_section,
+    heteroscedasticity_methods,
+    heteroscedasticity_section,
+    rsa_methods,
+    rsa_section,
+)
+
+#: Each has ``abstract``, ``claims``, ``results`` and ``LIMITS``.
+SECTIONS = {
+    "rsa": rsa_section,
+    "fingerprinting": fingerprinting_section,
+    "heteroscedasticity": heteroscedasticity_section,
+}
+
+#: Each has ``methods``.
+METHODS = {
+    "rsa": rsa_methods,
+    "fingerprinting": fingerprinting_methods,
+    "heteroscedasticity": heteroscedasticity_methods,
+}
