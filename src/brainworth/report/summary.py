@@ -49,6 +49,7 @@ def claims(
     rows = [
         [claim.published, claim.as_published, claim.sound, judged(claim, evidence)]
         for test in evidence.tests
+        if hasattr(sections[test], "claims")
         for claim in sections[test].claims(evidence)
     ]
     rows = [[layout.sentence_case(cell) for cell in row] for row in rows]
