@@ -102,16 +102,18 @@ if "curves" in CONFIG.befs.parts:
 BEFS_FIGURES = [f"{FIGURES}/befs_{drawing}.png" for drawing in BEFS_DRAWINGS if BEFS]
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 RDMS = [f"{OUT}/erosion/rdms.h5"] if "rsa" in CONFIG.erosion.tests else []
+CLAIMS = f"{OUT}/claims.json"
+MATCHING = [] if CONFIG.rdms.file else [f"{OUT}/data/matching.json"]
 FROM_DATA = (
     [f"{OUT}/data/import_rdms.json"]
     if CONFIG.rdms.file
     else [
-        f"{OUT}/data/matching.json",
+        *MATCHING,
         *(f"{OUT}/data/betas_{subject}.json" for subject in CONFIG.subjects),
     ]
 )
 # Everything a study keeps: what is missing of it is made again.
-PRODUCTS = EXTRACTS + FROM_DATA + RDMS + RESULTS + PLANTED
+PRODUCTS = EXTRACTS + FROM_DATA + RDMS + RESULTS + PLANTED + [CLAIMS]
 
 
 wildcard_constraints:

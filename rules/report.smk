@@ -1,7 +1,9 @@
 """Report: figures and a PDF that read nothing but the JSON of the stages.
 
 INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json, results/<study>/befs/*.json
-OUTPUTS  figures/<study>/TEST.png and .pdf, figures/<study>/befs_DRAWING.png and .pdf,
+         paper/claims.yaml, the published statements
+OUTPUTS  results/<study>/claims.json, what the results make of each statement
+         figures/<study>/TEST.png and .pdf, figures/<study>/befs_DRAWING.png and .pdf,
          paper/<study>.pdf
 """
 
@@ -51,11 +53,35 @@ rule figure_befs:
         "../scripts/figure_befs.py"
 
 
+rule claims:
+    """Hold every published statement to the results of the study."""
+    input:
+        ledger=f"{BASE}/paper/claims.yaml",
+        results=RESULTS + BEFS + MATCHING,
+        planted=PLANTED,
+    output:
+        json=CLAIMS,
+    log:
+        f"{LOGS}/claims.log",
+    benchmark:
+        f"{LOGS}/benchmarks/claims.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys("data.source", "rdms"),
+        code=code("claims.py"),
+    script:
+        "../scripts/claims.py"
+
+
 rule paper:
     """Set the results as a PDF."""
     input:
         data=FROM_DATA,
         results=RESULTS,
+        claims=CLAIMS,
         planted=PLANTED,
         figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
         befs=BEFS,

@@ -9,6 +9,7 @@ with job(snakemake) as given:
         results=[
             *snakemake.input.data,
             *snakemake.input.results,
+            snakemake.input.claims,
             *snakemake.input.planted,
             *snakemake.input.befs,
         ],

@@ -30,11 +30,13 @@ from brainworth.nsd import betas, design, registry
 from brainworth.nsd.simulate import paths
 from brainworth.report import figures
 from brainworth.report.befs import befs_figures
+from brainworth.report.ledger import claims_file, evaluate
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
 REGIONS = ["V1", "LO", "faces"]
 SEED = 3
 LEVEL = 0.95
+LEDGER = Path(__file__).parents[2] / "paper/claims.yaml"
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,30 @@ class Finished:
     tests: dict[str, Path]
     planted: Path | None
     figures: list[Path]
+    claims: Path
     befs: dict[str, Path] = field(default_factory=dict)
+
+    def answers(self) -> list[dict]:
+        return results.read(self.claims)["data"]["claims"]
 
     @property
     def results(self) -> list[Path]:
         planted = [self.planted] if self.planted else []
-        return [*self.data, *self.tests.values(), *planted, *self.befs.values()]
+        return [*self.data, *self.tests.values(), *planted, self.claims, *self.befs.values()]
 
 
 def keep(folder, name, data, rule, study, **params):
     path = folder / f"{name}.json"
     results.write(path, data, study=study, rule=rule, params=params, inputs={}, seed=SEED)
     return path
+
+
+def answer_claims(folder, study, source, paths):
+    """Hold the ledger to results."""
+    found = [results.read(path) for path in paths]
+    claims = claims_file.read(LEDGER)
+    answers = evaluate.evaluate(claims, {each["rule"]: each for each in found}, source)
+    return keep(folder, "claims", {"source": source, "claims": answers}, "claims", study)
 
 
 def draw_all(folder, tests, truth):
@@ -187,7 +201,22 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
     truth = keep(folder, "planted", known, "planted", "tiny")
     worth = value_brains(default_config.befs.model_dump(), "tiny", folder)
     drawn = [*draw_all(folder, kept, truth), *draw_brains(folder, worth)]
-    return Finished("tiny", folder, data, kept, truth, drawn, worth)
+    answered = answer_claims(
+        folder, "tiny", "simulated", [data[0], *kept.values(), truth, *worth.values()]
+    )
+    return Finished("tiny", folder, data, kept, truth, drawn, answered, worth)
+
+
+@pytest.fixture
+def answer():
+    """Return the function that holds the ledger to results."""
+    return answer_claims
+
+
+@pytest.fixture
+def draw():
+    """Return the function that draws the figures of tests."""
+    return draw_all
 
 
 @pytest.fixture
@@ -215,6 +244,8 @@ def external(tmp_path):
         )
         path = keep(tmp_path, "rsa", found, "rsa", "elsewhere")
         kept = {"rsa": path}
-        return Finished("elsewhere", tmp_path, [], kept, None, draw_all(tmp_path, kept, None))
+        answered = answer_claims(tmp_path, "elsewhere", "rdms", [path])
+        drawn = draw_all(tmp_path, kept, None)
+        return Finished("elsewhere", tmp_path, [], kept, None, drawn, answered)
 
     return make

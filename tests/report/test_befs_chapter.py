@@ -20,7 +20,7 @@ def write(finished, path, parts=PARTS, befs=None, pictures=None):
     chosen = befs or {part: finished.befs[part] for part in parts}
     paper.write(
         path,
-        results=[finished.tests["rsa"], finished.planted, *chosen.values()],
+        results=[finished.tests["rsa"], finished.planted, finished.claims, *chosen.values()],
         figures=pictures or finished.figures,
         study=finished.study,
         title="A title",

@@ -14,7 +14,10 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "src", "envs", "profiles", "studies")
+PARTS = (
+    *("Snakefile", "config.yaml", "rules", "scripts", "src", "envs", "profiles", "studies"),
+    "paper/claims.yaml",
+)
 
 TINY = {
     "study": "tiny",
@@ -76,7 +79,7 @@ class Project:
         folder = self.folder / "results" / study
         return {
             str(path.relative_to(folder)): json.loads(path.read_text())["data"]
-            for path in sorted(folder.glob("*/*.json"))
+            for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])
         }
 
 
@@ -88,5 +91,6 @@ def copy_project(folder: Path) -> Project:
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (folder / part).parent.mkdir(exist_ok=True)
             shutil.copy(source, folder / part)
     return Project(folder)

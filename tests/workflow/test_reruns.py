@@ -7,7 +7,7 @@ from project import TINY
 
 pytestmark = pytest.mark.workflow
 
-REPORT = {"figure", "paper"}
+REPORT = {"figure", "claims", "paper"}
 TESTS = {"rsa", "fingerprinting", "heteroscedasticity"}
 FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
@@ -66,6 +66,12 @@ def test_one_line_of_a_module(editable, module):
     assert editable.planned() == set()
     path.write_text(f"{text}\nUNUSED = 1\n")
     assert editable.planned() == MODULE_EDITS[module]
+
+
+def test_a_claim_of_the_ledger(editable):
+    ledger = editable.folder / "paper/claims.yaml"
+    ledger.write_text(ledger.read_text().replace("tolerance: 0.05", "tolerance: 0.04"))
+    assert editable.planned() == {"claims", "paper"}
 
 
 def test_touching_every_file_changes_nothing(editable):

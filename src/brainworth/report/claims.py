@@ -1,50 +1,10 @@
-"""What is claimed, what the same estimator gives here, what a sound one gives, and the verdict."""
+"""Phrases about estimates, intervals and p-values that several chapters use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from brainworth.report import layout
-from brainworth.report.evidence import Evidence
 from brainworth.report.numbers import GLUE, count, number, things
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One row of the table of claims.
-
-    Attributes
-    ----------
-    published : str
-        The claim in the words of its source.
-    as_published : str
-        What its estimator gives on these data.
-    sound : str
-        The estimate to quote, with its interval and null.
-    verdict : str
-        What the finding makes of the claim, in a word, if the data are those of the claim.
-    finding : str
-        What these data say about the claim.
-    planted : str
-        How the sound estimate compares with the planted truth, if the data are simulated.
-    """
-
-    published: str
-    as_published: str
-    sound: str
-    verdict: str
-    finding: str
-    planted: str
-
-
-def judged(claim: Claim, evidence: Evidence) -> str:
-    """Return the last cell of a row: a verdict only where the data can give one."""
-    if evidence.simulated:
-        return f"simulated. {claim.planted}"
-    if evidence.source == "rdms":
-        return f"other data, no verdict. Here: {claim.finding}"
-    return f"<b>{layout.sentence_case(claim.verdict)}</b>: {claim.finding}"
 
 
 def alpha(level: float) -> str:

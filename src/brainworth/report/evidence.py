@@ -13,6 +13,7 @@ from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.befs import befs_figures
+from brainworth.report.origin import origin
 
 TESTS = ("rsa", "fingerprinting", "heteroscedasticity")
 #: Parts of the stage on what brain samples are worth; the rule of each begins with ``befs_``.
@@ -46,6 +47,8 @@ class Evidence:
         What was extracted, one entry a subject.
     planted : dict from str to dict
         For each test the planted rows by region; empty unless the data are simulated.
+    claims : dict from str to dict
+        The answers to the claims of the ledger, by id, in its order.
     """
 
     study: str
@@ -57,6 +60,7 @@ class Evidence:
     matching: dict[str, Any] | None
     betas: list[dict[str, Any]]
     planted: dict[str, dict[str, dict[str, Any]]]
+    claims: dict[str, dict[str, Any]]
 
     @property
     def simulated(self) -> bool:
@@ -79,6 +83,10 @@ class Evidence:
             e["params"].get(key) for e in self.envelopes.values() if e["rule"].startswith("befs_")
         )
         return next((section for section in found if section is not None), None)
+
+    def statement(self, claim: str) -> str:
+        """Return a published statement in the words of the ledger."""
+        return self.claims[claim]["statement"]
 
     def truth(self, test: str, region: str) -> dict[str, Any]:
         """Return what was planted for a test in a region; empty if nothing is known."""
@@ -124,9 +132,10 @@ def gather(
         raise BrainworthError(
             f"study {study} has no result of a test ({', '.join(TESTS)}); run one of them first"
         )
-    matching = by_rule.get("match_stimuli", {}).get("data")
-    if matching is not None and matching.get("simulated"):
-        source = "simulated"  # also where simulated files were read as a local tree
+    if "claims" not in by_rule:
+        raise BrainworthError(
+            f"study {study} has no answers to the claims ledger; run the rule `claims` first"
+        )
     truth = by_rule.get("planted")
     planted = truth["data"] if truth else {}
     drawn = {test: style.source_of(by_rule[test], truth) for test in tests}
@@ -135,18 +144,19 @@ def gather(
             drawn[name] = style.source_of(by_rule[rule])
     return Evidence(
         study=study,
-        source=source,
+        source=origin(source, by_rule),
         envelopes=envelopes,
         tests=tests,
         befs={part: by_rule[f"befs_{part}"]["data"] for part in PARTS if f"befs_{part}" in by_rule},
         figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
-        matching=matching,
+        matching=by_rule.get("match_stimuli", {}).get("data"),
         betas=[e["data"] for e in envelopes.values() if e["rule"] == "extract_betas"],
         planted={
             test: {row["region"]: row for row in planted.get(test, [])}
             for test in tests
             if test in planted
         },
+        claims={claim["id"]: claim for claim in by_rule["claims"]["data"]["claims"]},
     )
 
 

@@ -7,6 +7,7 @@ from reportlab.platypus import Flowable, Paragraph
 from brainworth.report import layout, published
 from brainworth.report.erosion.chapters import SECTIONS
 from brainworth.report.evidence import TESTS, Evidence
+from brainworth.report.ledger.table import unanswered
 from brainworth.report.published import cite
 
 
@@ -35,9 +36,13 @@ def limitations(evidence: Evidence) -> list[Flowable]:
         names = ", ".join({"rsa": "RSA"}.get(test, test) for test in left_out)
         texts.append(f"<b>Tests left out of this study:</b> {names}.")
     texts += [SECTIONS[test].LIMITS for test in evidence.tests]
-    texts.append(
-        "<b>Claims of the source that were not tested:</b> " + "; ".join(published.NOT_TESTED) + "."
-    )
+    untested = unanswered(list(evidence.claims.values()))
+    if untested:
+        texts.append(
+            "<b>Statements of the source that no result here answers.</b> "
+            + "; ".join(untested)
+            + "."
+        )
     if evidence.befs:
         texts.append(
             "<b>Worth of brain samples.</b> It is the theory of a linear-Gaussian model with a"

@@ -72,7 +72,7 @@ def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
     return [
         *summary.title(found, title),
         *summary.abstract(found, SECTIONS),
-        *summary.claims(found, SECTIONS, number_of),
+        *summary.claims(found, number_of),
         *(befs_chapter.glance(found, number_of) if found.befs else []),
         layout.heading("Methods"),
         *methods.data(found, number_of),

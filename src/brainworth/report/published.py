@@ -1,68 +1,6 @@
-"""What the literature states: the only numbers of the report that are not from JSON."""
+"""The literature. What it states is in the claims ledger, ``paper/claims.yaml``."""
 
 from __future__ import annotations
-
-#: The source of the claims that are tested.
-SOURCE = "Prasad 2026"
-
-#: Its table "Cross-subject RSA".
-RSA_TABLE = {
-    "V1": 0.45,
-    "V2": 0.39,
-    "V3": 0.48,
-    "hV4": 0.29,
-    "LO": 0.33,
-    "TO": 0.30,
-    "VO": 0.33,
-    "IPS": 0.37,
-}
-RSA_TABLE_TEXT = (
-    "V1 0.45, V2 0.39, V3 0.48, hV4 0.29, LO 0.33, TO 0.30, VO 0.33, IPS 0.37 (all p = 0.0002)"
-)
-RSA_TEXT = (
-    "“Cross-subject similarity? Indistinguishable from zero. Every single brain region. "
-    "Not ‘low.’ Zero.”"
-)
-RSA_CAPTION = "“Values are indistinguishable from zero everywhere (all permutation p > 0.05)”"
-RSA_MEANING = "“Brains encode the same stimuli using entirely different geometries”"
-
-FINGERPRINTING_ACCURACY = 1.0
-FINGERPRINTING = (
-    "“100% accuracy all ROIs, both variance and mean (chance = 12.5%)”: brain patterns "
-    "are “perfectly unique”"
-)
-
-RATIO_RANGE = (1.65, 2.03)
-RATIO = "Q75/Q25 = 1.65–2.03 (IPS, VO above 2.0)"
-HETEROSCEDASTICITY = (
-    "“All 12 tested regions show significant heteroscedasticity (CV > 0.3 or Q75/Q25 > 2.0)”"
-)
-
-#: Claims of the same source that this report does not test.
-NOT_TESTED = (
-    "Encoding gap of ROI means: individual R² ≈ 0.59, population R² “deeply negative”",
-    "Encoding gap of RDMs: −0.03 to +0.08",
-    "Reliability of variance profiles: split-half r = 0.94–0.97 (r > 0.99 in a figure caption)",
-    "Predictability of the variance: R² = 0.85–0.91",
-    "Procrustes-aligned RSA: 0.05–0.10",
-)
-
-#: The source of the model of what brain samples are worth, and what it says.
-WORTH = {
-    "value": "The exchange rate may be below or above 1: “both regimes can occur”",
-    "baseline": "Value is defined against “ordinary least squares”; no other baseline",
-    "laws": "Laws to first order in brain samples and second order in task samples",
-    "simulation": "Laws verified “empirically in a smaller system”",
-    "shift": "“In the brain-sensitive subspace, brain data provides no benefit”; adversarial"
-    " inputs "
-    "“can even drive the exchange rate to be negative”",
-    "budget": "Collect brain data “only under narrow conditions on the cost, and only as a small "
-    "auxiliary dataset”",
-    "penalty": "A fixed penalty helps, but “eventually becomes detrimental as task samples "
-    "increase”",
-    "scale": "“Empirical simulations for exchange rates are infeasible at the neuroscience-scale "
-    "sample sizes”",
-}
 
 REFERENCES = {
     "prasad": (

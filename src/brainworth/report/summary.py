@@ -7,13 +7,12 @@ from types import ModuleType
 
 from reportlab.platypus import Flowable, Paragraph, Spacer
 
-from brainworth.report import layout, methods, tables
+from brainworth.report import layout, methods
 from brainworth.report.befs import befs_chapter
-from brainworth.report.claims import judged
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
+from brainworth.report.ledger import table as ledger
 from brainworth.report.published import cite
-from brainworth.report.tables import Column
 
 
 def title(evidence: Evidence, text: str) -> list[Flowable]:
@@ -42,33 +41,9 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
     return [heading, Paragraph(" ".join(sentences), layout.ABSTRACT), Spacer(1, 8)]
 
 
-def claims(
-    evidence: Evidence, sections: dict[str, ModuleType], number_of: Numbering
-) -> list[Flowable]:
+def claims(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     """Return the table of claims."""
-    rows = [
-        [claim.published, claim.as_published, claim.sound, judged(claim, evidence)]
-        for test in evidence.tests
-        if hasattr(sections[test], "claims")
-        for claim in sections[test].claims(evidence)
-    ]
-    rows = [[layout.sentence_case(cell) for cell in row] for row in rows]
-    last = "Verdict, planted truth" if evidence.simulated else "Verdict"
-    columns = [
-        Column(f"Claim as published {cite('prasad')}", "left", wraps=True),
-        Column("As-published estimator here", "left", wraps=True),
-        Column("Sound estimate", "left", wraps=True),
-        Column(last, "left", wraps=True),
-    ]
-    caption = (
-        "The claims at one glance. Ranges are over regions; intervals are in the tables below."
-    )
-    if evidence.simulated:
-        caption += (
-            " <b>Simulated data give no verdict on a claim about brains</b>; they show whether the"
-            " estimators find what was planted."
-        )
-    return tables.table(number_of.table(), caption, columns, rows, sizes=(8.0,), split=True)
+    return ledger.table(list(evidence.claims.values()), number_of.table(), evidence.simulated)
 
 
 def _first(evidence: Evidence) -> str:

@@ -17,7 +17,7 @@ from brainworth.report.befs import (
 )
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
-from brainworth.report.published import WORTH, cite
+from brainworth.report.published import cite
 from brainworth.report.tables import Column
 
 TITLE = "What is one more brain sample worth?"
@@ -47,7 +47,11 @@ def abstract(evidence: Evidence) -> str:
 def glance(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     """Return the table of what the source says and what is found here."""
     rows = [
-        [question, WORTH[said], layout.sentence_case(SECTIONS[part].glance(evidence, said))]
+        [
+            question,
+            evidence.statement(f"befs-{said}"),
+            layout.sentence_case(SECTIONS[part].glance(evidence, said)),
+        ]
         for part in evidence.befs
         for said, question in SECTIONS[part].QUESTIONS.items()
     ]

@@ -6,8 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published
-from brainworth.report.claims import Claim, alpha, covered, significant
+from brainworth.report import layout
+from brainworth.report.claims import alpha, covered, significant
 from brainworth.report.erosion import fingerprinting_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
@@ -47,46 +47,6 @@ def abstract(evidence: Evidence) -> str:
         if evidence.planted.get("fingerprinting"):
             text += f" (planted: {span(_planted(evidence, 'rdm'))})"
     return text + "."
-
-
-def claims(evidence: Evidence) -> list[Claim]:
-    """Return the published claim that this test is about."""
-    data = evidence.tests["fingerprinting"]
-    regions, level = data["regions"], data["interval"]
-    full = {
-        name: sum(
-            bool(row) and row["accuracy"] == published.FINGERPRINTING_ACCURACY
-            for row in (region["published"][name] for region in regions)
-        )
-        for name in ("mean", "variance")
-    }
-    sound = "; ".join(
-        f"{name} {percent_span([region[feature]['accuracy'] for region in regions])}, p ≤"
-        f" {alpha(level)} in"
-        f" {count(significant((region[feature]['p'] for region in regions), level), len(regions))}"
-        for feature, name in (("profile", "profile"), ("rdm", "RDM"))
-    )
-    corrected = "; ".join(
-        f"{name} {span(_corrected(regions, feature))}"
-        for feature, name in (("rdm", "RDM"), ("profile", "profile"))
-    )
-    truth = "; ".join(
-        f"{name} {span(_planted(evidence, feature))}, {_covered(evidence, feature)}"
-        for feature, name in (("rdm", "RDM"), ("profile", "profile"))
-    )
-    return [
-        Claim(
-            f"Fingerprinting: {published.FINGERPRINTING}",
-            f"mean patterns {_published_span(regions, 'mean')}, variance patterns"
-            f" {_published_span(regions, 'variance')} (same trials on both sides);"
-            f" chance {_chance(regions)}",
-            f"disjoint sessions: {sound}. Corrected identifiability: {corrected}",
-            _reproduced(full, len(regions)),
-            f"100 % in {count(full['mean'], len(regions))} regions for means, in"
-            f" {count(full['variance'], len(regions))} for variances, where it is no evidence",
-            f"Planted difference: {truth}.",
-        )
-    ]
 
 
 def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:

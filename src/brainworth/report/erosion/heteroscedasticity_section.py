@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published
-from brainworth.report.claims import Claim, alpha, covered, significant, where
+from brainworth.report import layout
+from brainworth.report.claims import alpha, covered, significant
 from brainworth.report.erosion import heteroscedasticity_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
-from brainworth.report.numbers import count, p_value, span
+from brainworth.report.numbers import count, span
 
 #: What this test leaves open.
 LIMITS = (
@@ -35,48 +33,6 @@ def abstract(evidence: Evidence) -> str:
     if evidence.planted.get("heteroscedasticity"):
         text += f" (planted: {span(_planted(evidence))})"
     return text + "."
-
-
-def claims(evidence: Evidence) -> list[Claim]:
-    """Return the published claims that this test is about."""
-    data = evidence.tests["heteroscedasticity"]
-    regions = data["regions"]
-    ratios = [region["mean"]["ratio"]["estimate"] for region in regions]
-    low, high = published.RATIO_RANGE
-    within = sum(low <= round(ratio, 2) <= high for ratio in ratios)
-    largest = max(
-        region["mean"][name]["rotation"]["p_familywise"]
-        for region in regions
-        for name in ("cv", "ratio")
-    )
-    p = escape(p_value(largest, data["n_surrogates"]))
-    pairs = [
-        (truth, region["mean"]["true_cv2"]["interval"])
-        for truth, region in zip(_planted(evidence), regions, strict=True)
-    ]
-    above_zero = sum(region["mean"]["true_cv2"]["interval"][0] > 0 for region in regions)
-    return [
-        Claim(
-            f"Heteroscedasticity, results table: {published.RATIO}",
-            f"Q75/Q25 {span(ratios, 2)} {where(_labels(regions))}",
-            f"homoscedastic noise alone gives {_null_span(regions, 'ratio')} (rotation null)",
-            f"reproduced in {count(within, len(regions))}",
-            f"within the published range in {count(within, len(regions))} regions; most of a ratio"
-            " can be sampling",
-            "The published values are of other data.",
-        ),
-        Claim(
-            f"Heteroscedasticity, caption: {published.HETEROSCEDASTICITY}",
-            f"the rule calls {count(_called(regions), len(regions))} significant; CV"
-            f" {span([region['mean']['cv']['estimate'] for region in regions], 2)}",
-            f"{_significant(data)} against the rotation null (CV and Q75/Q25, largest family-wise"
-            f" p {p}); squared CV of the true variance {span(_cv2(regions))}",
-            {len(regions): "supported", 0: "not supported"}.get(above_zero, "supported in part"),
-            f"squared CV above zero in {count(above_zero, len(regions))} regions; the thresholds"
-            " themselves are not a test",
-            f"Planted {span(_planted(evidence))}, {covered(pairs)}.",
-        ),
-    ]
 
 
 def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
@@ -116,8 +72,9 @@ def _reading(evidence: Evidence) -> list[list[str]]:
     data = evidence.tests["heteroscedasticity"]
     regions, threshold = data["regions"], data["published_thresholds"]
     texts = [
-        "The source gives Q75/Q25 of 1.65–2.03, of which only two regions exceed its threshold of"
-        " 2.0, and calls all regions significant, by either of two thresholds.",
+        f"The source gives {evidence.statement('heteroscedasticity-table')}, of which only two"
+        f" regions exceed its threshold of {threshold['ratio']:g}, and says:"
+        f" {evidence.statement('heteroscedasticity-caption')}.",
         f"Here the rule calls {count(_called(regions), len(regions))} regions significant, with"
         f" Q75/Q25 of {span([r['mean']['ratio']['estimate'] for r in regions], 2)} and a CV of"
         f" {span([r['mean']['cv']['estimate'] for r in regions], 2)}.",

@@ -7,8 +7,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, published
-from brainworth.report.claims import Claim, alpha, covered, inside, signed_span, significant, where
+from brainworth.report import layout
+from brainworth.report.claims import alpha, covered, signed_span, significant, where
 from brainworth.report.erosion import rsa_tables
 from brainworth.report.erosion.rsa_figure import MOST_REGIONS_WITH_PAIRS
 from brainworth.report.evidence import Evidence
@@ -45,66 +45,6 @@ def abstract(evidence: Evidence) -> str:
     else:
         text += "; without repeated measurements it cannot be corrected for noise"
     return text + "."
-
-
-def claims(evidence: Evidence) -> list[Claim]:
-    """Return the published claims that this test is about."""
-    data = evidence.tests["rsa"]
-    regions, level = data["regions"], data["interval"]
-    similar = f"{span(_estimates(regions))} {where(_labels(regions))}"
-    worst = max(region["similarity"]["p_familywise"] for region in regions)
-    largest = escape(rsa_tables.p_of(worst, data))
-    null = f"permutation null {_null_band(regions)}"
-    above = f"above the null in {_above(data)}, family-wise p up to {largest}"
-    corrected = _corrected(regions)
-    fixed = (
-        f"corrected for reliability {span(corrected)}" if corrected else "no reliability, so none"
-    )
-    n_above = significant((r["similarity"]["p_familywise"] for r in regions), level)
-    held = {0: "not contradicted", len(regions): "contradicted"}.get(n_above, "partly contradicted")
-    pairs = [
-        (evidence.truth("rsa", region["label"]).get("similarity"), _bounds(region))
-        for region in regions
-    ]
-    truth = f"Planted {span(_planted(evidence))}, {covered(pairs)}." if corrected else ""
-    reproduced = [region for region in regions if region["label"] in published.RSA_TABLE]
-    agree = sum(
-        inside(published.RSA_TABLE[r["label"]], r["similarity"]["interval_stimuli"]["bca"])
-        for r in reproduced
-    )
-    full = sum((_bounds(region) or [0, 0])[1] >= 1 for region in regions)
-    shared = sum((_bounds(region) or [0, 0])[0] > 0 for region in regions)
-    return [
-        Claim(
-            f"RSA, text and caption: {published.RSA_TEXT} {published.RSA_CAPTION}",
-            similar,
-            f"{above}; {null}",
-            held,
-            above,
-            "Similarity was planted, so that this only shows that the test can see it.",
-        ),
-        Claim(
-            f"RSA, results table of the same source: {published.RSA_TABLE_TEXT}",
-            f"{_tabulated(reproduced)}",
-            f"noise ceiling {_ceilings(regions)}; {null}",
-            f"reproduced in {count(agree, len(reproduced))}",
-            f"published value inside the interval in {count(agree, len(reproduced))} regions"
-            if reproduced
-            else "none of these regions is here",
-            "The published values are of other data.",
-        ),
-        Claim(
-            f"Its reading: {published.RSA_MEANING}",
-            similar,
-            fixed,
-            "not supported" if shared == len(regions) else "undecided",
-            f"corrected similarity above zero in {count(shared, len(regions))} regions, "
-            f"with 1 inside its interval in {count(full, len(regions))}"
-            if corrected
-            else "cannot be decided without repeated measurements",
-            truth,
-        ),
-    ]
 
 
 def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
@@ -154,11 +94,15 @@ def _reading(evidence: Evidence) -> list[Flowable]:
     data = evidence.tests["rsa"]
     regions, level = data["regions"], data["interval"]
     n_above = significant((r["similarity"]["p_familywise"] for r in regions), level)
+    said = {
+        name: evidence.statement(f"rsa-{name}")
+        for name in ("zero-text", "zero-caption", "table", "table-p", "meaning")
+    }
     contradiction = layout.body(
         "<b>The source contradicts itself on this test.</b> Its text says"
-        f" {published.RSA_TEXT} and a figure caption {published.RSA_CAPTION}; the results table of"
-        f" the same README gives {published.RSA_TABLE_TEXT} and reads them as"
-        f" {published.RSA_MEANING}. A similarity of 0.29 to 0.48 at p = 0.0002 is not zero: the two"
+        f" {said['zero-text']} and a figure caption {said['zero-caption']}; the results table of"
+        f" the same README gives {said['table']}, {said['table-p']}, and reads them as"
+        f" {said['meaning']}. A similarity of 0.29 to 0.48 at p = 0.0002 is not zero: the two"
         " statements exclude each other."
     )
     found = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import published, tables
+from brainworth.report import tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
@@ -42,7 +42,7 @@ def similarity(evidence: Evidence, table: int) -> list[Flowable]:
                 escape(p_of(found["p"], data)),
                 escape(p_of(found["p_familywise"], data)),
                 interval(found["null_interval"]),
-                *([_published(region["label"], notes)] if real else []),
+                *([_published(evidence, region["label"], notes)] if real else []),
             ]
         )
     rows += [
@@ -167,7 +167,8 @@ def p_of(p: float | None, data: dict[str, Any]) -> str:
     return p_value(p, data["n_permutations"])
 
 
-def _published(label: str, notes: Notes) -> str:
-    if label not in published.RSA_TABLE:
+def _published(evidence: Evidence, label: str, notes: Notes) -> str:
+    known = evidence.claims["rsa-table"]["published"]
+    if label not in known:
         return notes.missing("the source gives no value for this region")
-    return number(published.RSA_TABLE[label], 2)
+    return number(known[label], 2)

@@ -1,0 +1,18 @@
+"""Every published statement held to the results of the study."""
+
+from pathlib import Path
+
+from brainworth import results
+from brainworth.job import job, write_result
+from brainworth.report.ledger import claims_file, evaluate
+from brainworth.report.origin import origin
+
+with job(snakemake) as given:
+    found = {}
+    for path in map(Path, [*snakemake.input.results, *snakemake.input.planted]):
+        envelope = results.read(path)
+        found[envelope["rule"]] = envelope
+    source = origin("rdms" if given["rdms"]["file"] else given["data.source"], found)
+    claims = claims_file.read(snakemake.input.ledger)
+    answers = evaluate.evaluate(claims, found, source)
+    write_result(snakemake, given, given["study"], {"source": source, "claims": answers})
