@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from brainworth import __version__, config, timing
+from brainworth import __version__, config, timing, verify
 from brainworth.befs import command as befs
 from brainworth.errors import BrainworthError
 
@@ -27,6 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
             "--base", type=Path, default=Path("config.yaml"), help="default: %(default)s"
         )
     commands.add_parser("schema", help="print the JSON schema of config.yaml")
+    command = commands.add_parser(
+        "verify", help="say whether results, figures and papers belong together"
+    )
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path("results"), help="default: %(default)s"
+    )
     befs.add_to(commands)
 
     given = parser.parse_args(arguments)
@@ -37,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         if given.command in ("value", "budget"):
             print(befs.answer(given))
             return 0
+        if given.command == "verify":
+            return _verify(given.folder)
         study = config.load(given.base, *given.study)
         if given.command == "check":
             print(f"study {study.study}: valid")
@@ -46,3 +54,20 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"brainworth: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _verify(folder: Path) -> int:
+    """Print what does not hold together; 1 if anything does not."""
+    status = 0
+    for study in verify.studies_in(folder.resolve()):
+        found = verify.look(study)
+        for problem in found.problems:
+            print(problem)
+            status = 1
+        gone = f", {found.unchecked} of them no longer here" if found.unchecked else ""
+        verdict = "does not hold together" if found.problems else "holds together"
+        print(
+            f"{study.name}: {found.n_results} results, {found.n_inputs} inputs{gone}, figures and "
+            f"paper: {verdict}"
+        )
+    return status

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reportlab.platypus import Flowable
 
-from brainworth import files
+from brainworth import files, verify
 from brainworth.report import (
     evidence,
     layout,
@@ -59,6 +59,7 @@ def write(
         "title": title,
         "author": f"brainworth {found.version}",
         "subject": f"study {study}",
+        "keywords": verify.keywords(each["digest"] for each in found.envelopes.values()),
     }
     # Flowables remember how they were set, so each pass gets its own; the first counts pages.
     counted = layout.Document(io.BytesIO(), study, None, **metadata)
