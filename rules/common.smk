@@ -101,7 +101,7 @@ if "curves" in CONFIG.befs.parts:
     BEFS_DRAWINGS["ridge"] = "curves"
 BEFS_FIGURES = [f"{FIGURES}/befs_{drawing}.png" for drawing in BEFS_DRAWINGS if BEFS]
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
-RDMS = [f"{OUT}/erosion/rdms.h5"] if "rsa" in CONFIG.erosion.tests else []
+RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests) else []
 FROM_DATA = (
     [f"{OUT}/data/import_rdms.json"]
     if CONFIG.rdms.file

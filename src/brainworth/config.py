@@ -26,6 +26,10 @@ RoiName = Literal[
 ]
 
 
+#: The tests that need nothing but RDMs.
+OF_RDMS = {"rsa", "rdm_gap"}
+
+
 class Report(Section):
     """The PDF."""
 
@@ -58,15 +62,16 @@ class Config(Section):
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
-        between = {"rsa", "fingerprinting"} & set(self.erosion.tests)
+        between = {"rsa", "rdm_gap", "fingerprinting"} & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:
             raise ValueError(
                 f"subjects: {' and '.join(sorted(between))} compare subjects and need at least 2; "
                 "add subjects, or take them out of erosion.tests"
             )
-        if self.rdms.file is not None and self.erosion.tests != ["rsa"]:
+        if self.rdms.file is not None and not set(self.erosion.tests) <= OF_RDMS:
             raise ValueError(
-                "rdms.file is set, and RDMs alone support only RSA: set erosion.tests to [rsa]"
+                "rdms.file is set, and RDMs alone support only some tests: set erosion.tests to "
+                f"[{', '.join(sorted(OF_RDMS, reverse=True))}] or one of them"
             )
         return self
 

@@ -177,7 +177,9 @@ def test_fewer_than_ten_stimuli_are_refused(study, tmp_path):
     def change(file, subject):
         file["trials/matched"][...] &= np.isin(file["trials/nsd_id"][:], few)
 
-    with pytest.raises(BrainworthError, match="at least 10 stimuli that every subject saw.*there are 9"):
+    with pytest.raises(
+        BrainworthError, match=r"at least 10 stimuli that every subject saw.*there are 9"
+    ):
         run_heteroscedasticity(copy_with(study, tmp_path, change))
 
 

@@ -77,14 +77,14 @@ def _origin(evidence: Evidence) -> str:
             " are printed under Provenance."
         )
     if evidence.source == "rdms":
-        regions = evidence.tests["rsa"]["regions"] if "rsa" in evidence.tests else []
-        named = ", ".join(escape(region["label"]) for region in regions)
+        regions = next(iter(evidence.tests.values()))["regions"]
+        named = ", ".join(escape(r["label"] if "label" in r else r["region"]) for r in regions)
         who = ", ".join(
             escape(name) for name in dict.fromkeys(s for r in regions for s in r["subjects"])
         )
         return (
             f"The data are RDMs that were measured elsewhere ({named}; subjects {who}). There are"
-            " no responses behind them here, so that only RSA can be run."
+            " no responses behind them here, so that only tests of RDMs can be run."
         )
     return (
         f"The data are the Natural Scenes Dataset {cite('nsd')}: 7T fMRI responses to natural"

@@ -45,13 +45,15 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
 def claims(
     evidence: Evidence, sections: dict[str, ModuleType], number_of: Numbering
 ) -> list[Flowable]:
-    """Return the table of claims."""
+    """Return the table of claims; nothing if no test of the study has one."""
     rows = [
         [claim.published, claim.as_published, claim.sound, judged(claim, evidence)]
         for test in evidence.tests
         if hasattr(sections[test], "claims")
         for claim in sections[test].claims(evidence)
     ]
+    if not rows:
+        return []
     rows = [[layout.sentence_case(cell) for cell in row] for row in rows]
     last = "Verdict, planted truth" if evidence.simulated else "Verdict"
     columns = [
