@@ -137,9 +137,10 @@ def test_rows_hold_the_numbers_of_their_region(finished, pages):
         cells = [str(free["n_subjects"]), numbers.number(free["population"]["estimate"])]
         cells.append(numbers.estimate(gap["estimate"], gap["interval"]))
         cells += [numbers.number(own["estimate"]), numbers.interval(own["null_interval"])]
-        cells += [numbers.p_value(own["p"]), numbers.p_value(own["p_familywise"])]
+        cells.append(numbers.p_value(own["p"]))
         truth = [row for row in known["rdm_gap"] if row["region"] == region["region"]]
-        cells.append(numbers.number(truth[0]["gap"]))
+        if own["p_familywise"] is not None:
+            cells += [numbers.p_value(own["p_familywise"]), numbers.number(truth[0]["gap"])]
         assert in_order(text, region["region"], *cells)
     for region in read_test["heteroscedasticity"]["regions"]:
         ratio, cv = region["mean"]["ratio"], region["mean"]["cv"]
