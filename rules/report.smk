@@ -71,7 +71,7 @@ rule paper:
     resources:
         mem_mb=1000,
     params:
-        config=keys("report", "data.source", "rdms"),
+        config=keys("report", "data.source", "rdms", "roi_means"),
         code=code("paper.py"),
     script:
         "../scripts/paper.py"

@@ -42,7 +42,7 @@ def judged(claim: Claim, evidence: Evidence) -> str:
     """Return the last cell of a row: a verdict only where the data can give one."""
     if evidence.simulated:
         return f"simulated. {claim.planted}"
-    if evidence.source == "rdms":
+    if evidence.source in ("rdms", "roi_means"):
         return f"other data, no verdict. Here: {claim.finding}"
     return f"<b>{layout.sentence_case(claim.verdict)}</b>: {claim.finding}"
 

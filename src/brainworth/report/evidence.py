@@ -20,7 +20,7 @@ PARTS = (
     *("curves", "verification", "breakdown", "shift", "budget", "estimators"),
     "paper_scale",
 )
-SOURCES = ("simulated", "local", "s3", "rdms")
+SOURCES = ("simulated", "local", "s3", "roi_means", "rdms")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Evidence:
     Attributes
     ----------
     study : str
-    source : {"simulated", "local", "s3", "rdms"}
-        Where the data came from; ``rdms`` are RDMs measured elsewhere.
+    source : {"simulated", "local", "s3", "roi_means", "rdms"}
+        Where the data came from; ``roi_means`` are files of mean responses, ``rdms`` RDMs
+        measured elsewhere.
     envelopes : dict from str to dict
         All results in the order they were given, by file name.
     tests : dict from str to dict
@@ -44,6 +45,8 @@ class Evidence:
         What the matching of stimuli found.
     betas : list of dict
         What was extracted, one entry a subject.
+    roi_means : list of dict
+        What was imported of mean responses, one entry a subject.
     planted : dict from str to dict
         For each test the planted rows by region; empty unless the data are simulated.
     """
@@ -56,12 +59,14 @@ class Evidence:
     figures: dict[str, Path]
     matching: dict[str, Any] | None
     betas: list[dict[str, Any]]
+    roi_means: list[dict[str, Any]]
     planted: dict[str, dict[str, dict[str, Any]]]
 
     @property
     def simulated(self) -> bool:
         """Whether the data are simulated."""
-        return self.source == "simulated"
+        matched = self.matching is not None and bool(self.matching.get("simulated"))
+        return self.source == "simulated" or matched
 
     @property
     def version(self) -> str:
@@ -124,8 +129,9 @@ def gather(
         raise BrainworthError(
             f"study {study} has no result of a test ({', '.join(TESTS)}); run one of them first"
         )
-    matching = by_rule.get("match_stimuli", {}).get("data")
-    if matching is not None and matching.get("simulated"):
+    matched = by_rule.get("match_stimuli") or by_rule.get("match_roi_means") or {}
+    matching = matched.get("data")
+    if source in ("local", "s3") and matching is not None and matching.get("simulated"):
         source = "simulated"  # also where simulated files were read as a local tree
     truth = by_rule.get("planted")
     planted = truth["data"] if truth else {}
@@ -142,6 +148,7 @@ def gather(
         figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
         matching=matching,
         betas=[e["data"] for e in envelopes.values() if e["rule"] == "extract_betas"],
+        roi_means=[e["data"] for e in envelopes.values() if e["rule"] == "import_roi_means"],
         planted={
             test: {row["region"]: row for row in planted.get(test, [])}
             for test in tests

@@ -27,7 +27,13 @@ def limitations(evidence: Evidence) -> list[Flowable]:
             "<b>RDMs measured elsewhere.</b> How they were made was not checked. Tests that need"
             " responses cannot be run, and the claims were made about other data."
         )
-    if evidence.source in ("local", "s3"):
+    if evidence.source == "roi_means":
+        texts.append(
+            "<b>Mean responses of regions.</b> Patterns within a region are not in them: tests of"
+            " patterns speak of the profile over regions, and the claims were made about patterns"
+            " over voxels."
+        )
+    if evidence.source in ("local", "s3", "roi_means") and not evidence.simulated:
         texts.append(
             "<b>Few subjects.</b> Intervals over stimuli speak of these subjects only; those over"
             " subjects rest on few of them."
@@ -69,6 +75,6 @@ def references(evidence: Evidence) -> list[Flowable]:
         for name, text in published.REFERENCES.items()
         if name != "befs" or evidence.befs
     ]
-    if evidence.source in ("local", "s3"):
+    if evidence.source in ("local", "s3", "roi_means") and not evidence.simulated:
         answer.append(layout.body(published.NSD_ACKNOWLEDGEMENT))
     return answer

@@ -82,6 +82,11 @@ def _first(evidence: Evidence) -> str:
         )
     if evidence.source == "rdms":
         return "This report is about dissimilarity matrices (RDMs) that were measured elsewhere."
+    if evidence.source == "roi_means":
+        return (
+            "This report is about mean responses of regions to stimuli of the Natural Scenes"
+            " Dataset, as they were given."
+        )
     sessions = methods.sessions(evidence)
     return (
         "This report is about the Natural Scenes Dataset"
