@@ -167,7 +167,11 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     names = (*NEEDED, *OPTIONAL)
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as handle:
+                if not zipfile.is_zipfile(handle):
+                    raise ValueError("it is no archive of arrays")
+                handle.seek(0)
+                file = np.load(handle, allow_pickle=False)
                 return {name: file[name] for name in names if name in file.files}
         with h5py.File(path, "r") as file:
             return {name: _dataset(file[name]) for name in names if name in file}

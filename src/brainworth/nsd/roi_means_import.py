@@ -106,7 +106,8 @@ def write_extract(
                 f"{item.path}: session {number} has {rows.size} trial, and z-scoring needs 2; take "
                 "it out, or set roi_means.zscore to false"
             )
-        constant |= ~absent & np.all(block == block[:1], axis=0)
+        if rows.size > 1:
+            constant |= ~absent & np.all(block == block[:1], axis=0)
         if zscore:
             spread = block.std(axis=0, ddof=1)
             spread[absent | (spread == 0)] = 1

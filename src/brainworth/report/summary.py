@@ -74,6 +74,11 @@ def claims(
 
 
 def _first(evidence: Evidence) -> str:
+    if evidence.simulated and evidence.source == "roi_means":
+        return (
+            "<b>All data in this report are simulated</b>: mean responses of regions, taken from a"
+            " simulated study; nothing here is evidence about brains."
+        )
     if evidence.simulated:
         return (
             "<b>All data in this report are simulated</b>, after the Natural Scenes Dataset and"
