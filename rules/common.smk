@@ -7,14 +7,19 @@ from brainworth import config as settings
 from brainworth import runtime
 from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
-from brainworth.nsd import places, registry, rois, terms
+from brainworth.nsd import places, registry, roi_means, rois, terms
 from brainworth.nsd.simulate import paths, scales
 
 BASE = Path(workflow.basedir)
 
 try:
     CONFIG = settings.validate(config, "the configuration")
-    places.check(Path("data", CONFIG.study), CONFIG.data)
+    FROM_NSD = CONFIG.rdms.file is None and CONFIG.roi_means.dir is None
+    ROI_MEANS = {}
+    if FROM_NSD:
+        places.check(Path("data", CONFIG.study), CONFIG.data)
+    if CONFIG.roi_means.dir is not None:
+        ROI_MEANS = roi_means.locate(Path(CONFIG.roi_means.dir), CONFIG.subjects)
 except BrainworthError as error:
     raise WorkflowError(str(error)) from None
 
@@ -45,7 +50,7 @@ ENV = f"{BASE}/envs/brainworth.yaml"
 
 def require_terms():
     """Stop before the first job if real NSD is asked for without its terms being accepted."""
-    if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
+    if FROM_NSD and CONFIG.data.source != "simulated":
         if not CONFIG.data.accept_nsd_terms:
             raise WorkflowError(terms.NOT_ACCEPTED)
 
@@ -83,12 +88,12 @@ def sessions_of(subject):
     return registry.n_sessions(subject, CONFIG.data.sessions)
 
 
-SIMULATED = CONFIG.data.source == "simulated" and CONFIG.rdms.file is None
+SIMULATED = CONFIG.data.source == "simulated" and FROM_NSD
 SESSIONS = {subject: sessions_of(subject) for subject in CONFIG.subjects}
 EXTRACTS = (
     [] if CONFIG.rdms.file else [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.subjects]
 )
-VOLUMES = rois.volumes_of(CONFIG.rois)
+VOLUMES = rois.volumes_of(CONFIG.rois) if FROM_NSD else []
 RESULTS = [f"{OUT}/erosion/{test}.json" for test in CONFIG.erosion.tests]
 BEFS = (
     [f"{OUT}/befs/{part}.json" for part in CONFIG.befs.parts]
@@ -101,7 +106,7 @@ if "curves" in CONFIG.befs.parts:
     BEFS_DRAWINGS["ridge"] = "curves"
 BEFS_FIGURES = [f"{FIGURES}/befs_{drawing}.png" for drawing in BEFS_DRAWINGS if BEFS]
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
-RDMS = [f"{OUT}/erosion/rdms.h5"] if "rsa" in CONFIG.erosion.tests else []
+RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests) else []
 CLAIMS = f"{OUT}/claims.json"
 MATCHING = [] if CONFIG.rdms.file else [f"{OUT}/data/matching.json"]
 FROM_DATA = (

@@ -1,12 +1,12 @@
 """Data: simulate or fetch NSD's files, match stimuli, extract the voxels of the regions.
 
-INPUTS   nothing (simulated), an NSD tree (local) or NSD's bucket (s3)
+INPUTS   nothing (simulated), an NSD tree (local), NSD's bucket (s3), or ROI means (roi_means.dir)
 OUTPUTS  data/<study>/                         NSD's own tree and file names
          results/<study>/data/stimuli.parquet  one row a trial, 73K ids matched
          results/<study>/data/betas_*.h5       trials x voxels, z-scored, one file a subject
 """
 
-if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
+if FROM_NSD and CONFIG.data.source == "simulated":
 
     rule simulate_experiment:
         """Write the design, the stimuli and the truth about images of simulated NSD."""
@@ -55,7 +55,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
                 "../scripts/simulate_subject.py"
 
 
-if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
+if FROM_NSD and CONFIG.data.source != "simulated":
 
     rule fetch_experiment:
         """Fetch the design and the atlas tables."""
@@ -100,50 +100,97 @@ if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
                 "../scripts/fetch.py"
 
 
-rule match_stimuli:
-    """Match trials to 73K ids and find the stimuli that all subjects share."""
-    input:
-        expdesign=f"{DATA}/{registry.EXPDESIGN}",
-        stim_info=f"{DATA}/{registry.STIM_INFO}",
-    output:
-        table=f"{OUT}/data/stimuli.parquet",
-        json=f"{OUT}/data/matching.json",
-    log:
-        f"{LOGS}/match_stimuli.log",
-    benchmark:
-        f"{LOGS}/benchmarks/match_stimuli.tsv"
-    conda:
-        ENV
-    resources:
-        mem_mb=2000,
-    params:
-        config=keys("design"),
-        code=code("match_stimuli.py"),
-        sessions=SESSIONS,
-    script:
-        "../scripts/match_stimuli.py"
+if FROM_NSD:
+
+    rule match_stimuli:
+        """Match trials to 73K ids and find the stimuli that all subjects share."""
+        input:
+            expdesign=f"{DATA}/{registry.EXPDESIGN}",
+            stim_info=f"{DATA}/{registry.STIM_INFO}",
+        output:
+            table=f"{OUT}/data/stimuli.parquet",
+            json=f"{OUT}/data/matching.json",
+        log:
+            f"{LOGS}/match_stimuli.log",
+        benchmark:
+            f"{LOGS}/benchmarks/match_stimuli.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=2000,
+        params:
+            config=keys("design"),
+            code=code("match_stimuli.py"),
+            sessions=SESSIONS,
+        script:
+            "../scripts/match_stimuli.py"
+
+    rule extract_betas:
+        """Read the regions' voxels from one subject's sessions and z-score them session by session."""
+        input:
+            table=f"{OUT}/data/stimuli.parquet",
+            atlas=in_data(registry.atlas_keys()),
+            nsd=subject_files,
+        output:
+            betas=f"{OUT}/data/betas_{{subject}}.h5",
+            json=f"{OUT}/data/betas_{{subject}}.json",
+        log:
+            f"{LOGS}/extract_betas_{{subject}}.log",
+        benchmark:
+            f"{LOGS}/benchmarks/extract_betas_{{subject}}.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=2000,
+        params:
+            config=keys("rois"),
+            code=code("extract_betas.py"),
+            root=data_root,
+        script:
+            "../scripts/extract_betas.py"
 
 
-rule extract_betas:
-    """Read the regions' voxels from one subject's sessions and z-score them session by session."""
-    input:
-        table=f"{OUT}/data/stimuli.parquet",
-        atlas=in_data(registry.atlas_keys()),
-        nsd=subject_files,
-    output:
-        betas=f"{OUT}/data/betas_{{subject}}.h5",
-        json=f"{OUT}/data/betas_{{subject}}.json",
-    log:
-        f"{LOGS}/extract_betas_{{subject}}.log",
-    benchmark:
-        f"{LOGS}/benchmarks/extract_betas_{{subject}}.tsv"
-    conda:
-        ENV
-    resources:
-        mem_mb=2000,
-    params:
-        config=keys("rois"),
-        code=code("extract_betas.py"),
-        root=data_root,
-    script:
-        "../scripts/extract_betas.py"
+if ROI_MEANS:
+
+    rule match_roi_means:
+        """Find the stimuli that all subjects share in files of ROI means."""
+        input:
+            files=list(map(str, ROI_MEANS.values())),
+        output:
+            table=f"{OUT}/data/stimuli.parquet",
+            json=f"{OUT}/data/matching.json",
+        log:
+            f"{LOGS}/match_roi_means.log",
+        benchmark:
+            f"{LOGS}/benchmarks/match_roi_means.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=2000,
+        params:
+            config=keys("design", "subjects", "rois", "data.sessions"),
+            code=code("match_roi_means.py"),
+        script:
+            "../scripts/match_roi_means.py"
+
+    rule import_roi_means:
+        """Z-score one subject's ROI means session by session."""
+        input:
+            table=f"{OUT}/data/stimuli.parquet",
+            file=lambda wildcards: str(ROI_MEANS[wildcards.subject]),
+        output:
+            betas=f"{OUT}/data/betas_{{subject}}.h5",
+            json=f"{OUT}/data/betas_{{subject}}.json",
+        log:
+            f"{LOGS}/import_roi_means_{{subject}}.log",
+        benchmark:
+            f"{LOGS}/benchmarks/import_roi_means_{{subject}}.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=2000,
+        params:
+            config=keys("rois", "roi_means.zscore"),
+            code=code("import_roi_means.py"),
+        script:
+            "../scripts/import_roi_means.py"

@@ -2,7 +2,7 @@
 
 INPUTS   results/<study>/data/betas_*.h5, or RDMs measured elsewhere (config: rdms.file)
 OUTPUTS  results/<study>/erosion/rdms.h5    every region's RDMs, with parts for reliability
-         results/<study>/erosion/TEST.json  rsa, fingerprinting, heteroscedasticity
+         results/<study>/erosion/TEST.json  rsa, rdm_gap, fingerprinting, heteroscedasticity
          results/<study>/erosion/planted.json  the truth, on simulated data
 """
 
@@ -74,6 +74,28 @@ rule rsa:
         "../scripts/rsa.py"
 
 
+rule rdm_gap:
+    """Hold a subject's own data against the other subjects as predictors of its RDM."""
+    input:
+        rdms=f"{OUT}/erosion/rdms.h5",
+    output:
+        json=f"{OUT}/erosion/rdm_gap.json",
+    log:
+        f"{LOGS}/rdm_gap.log",
+    benchmark:
+        f"{LOGS}/benchmarks/rdm_gap.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "interval", "erosion.rdm_gap"),
+        code=code("rdm_gap.py"),
+    script:
+        "../scripts/rdm_gap.py"
+
+
 rule fingerprinting:
     """Recognise subjects from their responses in other sessions."""
     input:
@@ -135,7 +157,10 @@ if SIMULATED:
         resources:
             mem_mb=4000,
         params:
-            config=keys("subjects", "rois", "simulation", "erosion.tests", "erosion.rsa.comparison"),
+            config=keys(
+                *("subjects", "rois", "simulation", "erosion.tests"),
+                *("erosion.rsa.comparison", "erosion.rdm_gap.comparison"),
+            ),
             code=code("planted.py"),
         script:
             "../scripts/planted.py"

@@ -70,7 +70,7 @@ rule claims:
     resources:
         mem_mb=1000,
     params:
-        config=keys("data.source", "rdms"),
+        config=keys("data.source", "rdms", "roi_means"),
         code=code("claims.py"),
     script:
         "../scripts/claims.py"
@@ -97,7 +97,7 @@ rule paper:
     resources:
         mem_mb=1000,
     params:
-        config=keys("report", "data.source", "rdms"),
+        config=keys("report", "data.source", "rdms", "roi_means"),
         code=code("paper.py"),
     script:
         "../scripts/paper.py"

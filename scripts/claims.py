@@ -5,14 +5,16 @@ from pathlib import Path
 from brainworth import results
 from brainworth.job import job, write_result
 from brainworth.report.ledger import claims_file, evaluate
-from brainworth.report.origin import origin
+from brainworth.report.origin import is_simulated, matching_of, origin
 
 with job(snakemake) as given:
     found = {}
     for path in map(Path, [*snakemake.input.results, *snakemake.input.planted]):
         envelope = results.read(path)
         found[envelope["rule"]] = envelope
-    source = origin("rdms" if given["rdms"]["file"] else given["data.source"], found)
+    source = origin(given["data.source"], given["rdms"]["file"], given["roi_means"]["dir"])
+    if is_simulated(source, matching_of(found)):
+        source = "simulated"
     claims = claims_file.read(snakemake.input.ledger)
     answers = evaluate.evaluate(claims, found, source)
     write_result(snakemake, given, given["study"], {"source": source, "claims": answers})

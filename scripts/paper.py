@@ -2,6 +2,7 @@
 
 from brainworth.job import job
 from brainworth.report import paper
+from brainworth.report.origin import origin
 
 with job(snakemake) as given:
     paper.write(
@@ -16,5 +17,5 @@ with job(snakemake) as given:
         figures=[*snakemake.input.figures, *snakemake.input.befs_figures],
         study=given["study"],
         title=given["report"]["title"],
-        source=given["data.source"] if given["rdms"]["file"] is None else "rdms",
+        source=origin(given["data.source"], given["rdms"]["file"], given["roi_means"]["dir"]),
     )

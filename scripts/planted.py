@@ -16,5 +16,6 @@ with job(snakemake) as given:
         simulation=Simulation(**given["simulation"]),
         comparison=given["erosion.rsa.comparison"],
         tests=given["erosion.tests"],
+        gap_comparison=given["erosion.rdm_gap.comparison"],
     )
     write_result(snakemake, given, given["study"], data)

@@ -209,10 +209,11 @@ def test_what_is_named_twice_is_refused(default, key, values):
     assert f"{key} names something twice" in complaint(changed(default, key, values))
 
 
-def test_measured_rdms_support_rsa_only(default):
+def test_measured_rdms_support_tests_of_rdms_only(default):
     study = changed(default, "rdms.file", "mine.mat")
-    assert "set erosion.tests to [rsa]" in complaint(study)
-    assert config.validate(changed(study, "erosion.tests", ["rsa"])).rdms.file == "mine.mat"
+    assert "set erosion.tests to [rsa, rdm_gap] or one of them" in complaint(study)
+    for tests in (["rsa"], ["rdm_gap"], ["rdm_gap", "rsa"]):
+        assert config.validate(changed(study, "erosion.tests", tests)).rdms.file == "mine.mat"
 
 
 def test_shares_of_noise_must_not_exceed_one(default):

@@ -34,6 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         "folder", nargs="?", type=Path, default=Path("results"), help="default: %(default)s"
     )
     befs.add_to(commands)
+    export = commands.add_parser(
+        "export-roi-means", help="write the mean responses of a study's regions, a file a subject"
+    )
+    export.add_argument("study", type=Path, help="results of a study, such as results/simulated")
+    export.add_argument("folder", type=Path, help="where the files go (docs/roi-means.md)")
 
     given = parser.parse_args(arguments)
     try:
@@ -45,6 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if given.command == "verify":
             return _verify(given.folder)
+        if given.command == "export-roi-means":
+            # The libraries that read brains take a second to load, which the calculator should not.
+            from brainworth.nsd import roi_means_export
+
+            for path in roi_means_export.export_study(given.study, given.folder):
+                print(path)
+            return 0
         study = config.load(given.base, *given.study)
         if given.command == "check":
             print(f"study {study.study}: valid")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -17,13 +17,20 @@ from pydantic import Field, ValidationError, model_validator
 from brainworth.errors import BrainworthError
 from brainworth.sections.base import Section
 from brainworth.sections.befs import Befs
-from brainworth.sections.data import Data, Design, Rdms, Simulation
+from brainworth.sections.data import Data, Design, Rdms, RoiMeans, Simulation
 from brainworth.sections.erosion import Erosion
 
 SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
-RoiName = Literal[
-    "V1", "V2", "V3", "hV4", "V3ab", "LO", "TO", "VO", "IPS", "faces", "bodies", "places", "words"
-]
+RoiName = Annotated[str, Field(pattern=r"^[^/\s][^/]*$")]
+#: Regions that are defined on NSD's volumes; files of ROI means may have any.
+NSD_ROIS = (
+    *("V1", "V2", "V3", "hV4", "V3ab", "LO", "TO", "VO", "IPS"),
+    *("faces", "bodies", "places", "words"),
+)
+
+
+#: The tests that need nothing but RDMs.
+OF_RDMS = {"rsa", "rdm_gap"}
 
 
 class Report(Section):
@@ -42,6 +49,7 @@ class Config(Section):
     simulation: Simulation
     design: Design
     rois: Annotated[list[RoiName], Field(min_length=1)]
+    roi_means: RoiMeans
     rdms: Rdms
     erosion: Erosion
     befs: Befs
@@ -58,15 +66,26 @@ class Config(Section):
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
-        between = {"rsa", "fingerprinting"} & set(self.erosion.tests)
+        unknown = [name for name in self.rois if name not in NSD_ROIS]
+        if unknown and self.roi_means.dir is None:
+            raise ValueError(
+                f"rois: {', '.join(unknown)} is not known; choose from {', '.join(NSD_ROIS)}"
+            )
+        if self.roi_means.dir is not None and self.rdms.file is not None:
+            raise ValueError(
+                "roi_means.dir and rdms.file are both set; a study has one kind of data: set one "
+                "of them to null"
+            )
+        between = {"rsa", "rdm_gap", "fingerprinting"} & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:
             raise ValueError(
                 f"subjects: {' and '.join(sorted(between))} compare subjects and need at least 2; "
                 "add subjects, or take them out of erosion.tests"
             )
-        if self.rdms.file is not None and self.erosion.tests != ["rsa"]:
+        if self.rdms.file is not None and not set(self.erosion.tests) <= OF_RDMS:
             raise ValueError(
-                "rdms.file is set, and RDMs alone support only RSA: set erosion.tests to [rsa]"
+                "rdms.file is set, and RDMs alone support only some tests: set erosion.tests to "
+                f"[{', '.join(sorted(OF_RDMS, reverse=True))}] or one of them"
             )
         return self
 

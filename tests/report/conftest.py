@@ -22,6 +22,7 @@ from brainworth.erosion import (
     fingerprinting,
     heteroscedasticity,
     measure,
+    rdm_gap,
     rdms,
     rsa,
 )
@@ -73,6 +74,11 @@ def answer_claims(folder, study, source, paths):
     claims = claims_file.read(LEDGER)
     answers = evaluate.evaluate(claims, {each["rule"]: each for each in found}, source)
     return keep(folder, "claims", {"source": source, "claims": answers}, "claims", study)
+
+
+def gap_of(content):
+    few = {"n_permutations": 99, "n_labellings": 24, "n_bootstrap": 60}
+    return rdm_gap.analyse(content, comparison="spearman", interval=LEVEL, seed=SEED, **few)
 
 
 def draw_all(folder, tests, truth):
@@ -170,6 +176,7 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
             seed=SEED,
             progress=False,
         ),
+        "rdm_gap": gap_of(measure.measure(extracts, REGIONS, SEED)),
         "fingerprinting": fingerprinting.analyse(
             extracts,
             REGIONS,
@@ -185,6 +192,7 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
     }
     params = {
         "rsa": {"erosion.rsa": {"comparison": "spearman"}},
+        "rdm_gap": {},
         "fingerprinting": {"erosion.fingerprinting": {"n_subsamples": 2}},
         "heteroscedasticity": {},
     }
@@ -197,6 +205,7 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
         tiny.simulation,
         "spearman",
         list(tests),
+        gap_comparison="spearman",
     )
     truth = keep(folder, "planted", known, "planted", "tiny")
     worth = value_brains(default_config.befs.model_dump(), "tiny", folder)
@@ -233,8 +242,9 @@ def external(tmp_path):
             repeats = own + rng.normal(size=(n_repeats, *own.shape))
         names = tuple(f"S{i}" for i in range(n_subjects))
         region = rdms.RdmSet(label, names, {"external": own}, repeats=repeats)
+        content = rdms.RdmFile(np.array([f"image{i:02d}" for i in range(n)]), [region])
         found = rsa.analyse(
-            rdms.RdmFile(np.array([f"image{i:02d}" for i in range(n)]), [region]),
+            content,
             comparison="spearman",
             n_permutations=99,
             n_bootstrap=60,
@@ -243,8 +253,9 @@ def external(tmp_path):
             progress=False,
         )
         path = keep(tmp_path, "rsa", found, "rsa", "elsewhere")
-        kept = {"rsa": path}
-        answered = answer_claims(tmp_path, "elsewhere", "rdms", [path])
+        gap = keep(tmp_path, "rdm_gap", gap_of(content), "rdm_gap", "elsewhere")
+        kept = {"rsa": path, "rdm_gap": gap}
+        answered = answer_claims(tmp_path, "elsewhere", "rdms", [path, gap])
         drawn = draw_all(tmp_path, kept, None)
         return Finished("elsewhere", tmp_path, [], kept, None, drawn, answered)
 

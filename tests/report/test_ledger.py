@@ -203,3 +203,10 @@ def test_the_ledger_of_the_project(repository, finished):
     }
     assert unanswered == set()
     assert table.unanswered(list(found.values()))
+
+
+def test_numbers_of_figures_are_those_of_the_ledger(repository):
+    claims = {each.id: each for each in claims_file.read(repository / "paper/claims.yaml")}
+    for name, value in published.NUMBERS.items():
+        held = claims[name].published
+        assert value == (tuple(held) if isinstance(held, list) else held)

@@ -131,6 +131,21 @@ def test_rows_hold_the_numbers_of_their_region(finished, pages):
         cells.append(numbers.number(truth[0]["similarity"]))
         cells.append(numbers.estimate(control["estimate"], control["interval"]))
         assert in_order(text, region["label"], *cells)
+    for region in read_test["rdm_gap"]["regions"]:
+        found, free = region["published"], region["noise_free"]
+        cells = [str(region["n_subjects"])]
+        for key in ("individual", "population"):
+            cells.append(numbers.estimate(found[key]["estimate"], found[key]["interval"]))
+        assert in_order(text, region["region"], *cells)
+        gap, own = free["gap"], free["own_advantage"]
+        cells = [str(free["n_subjects"]), numbers.number(free["population"]["estimate"])]
+        cells.append(numbers.estimate(gap["estimate"], gap["interval"]))
+        cells += [numbers.number(own["estimate"]), numbers.interval(own["null_interval"])]
+        cells.append(numbers.p_value(own["p"]))
+        truth = [row for row in known["rdm_gap"] if row["region"] == region["region"]]
+        if own["p_familywise"] is not None:
+            cells += [numbers.p_value(own["p_familywise"]), numbers.number(truth[0]["gap"])]
+        assert in_order(text, region["region"], *cells)
     for region in read_test["heteroscedasticity"]["regions"]:
         ratio, cv = region["mean"]["ratio"], region["mean"]["cv"]
         cells = [str(region["n_subjects"])]
@@ -224,7 +239,9 @@ def test_inputs_and_parameters_are_printed(finished, tmp_path):
     [
         subset
         for n in (1, 2)
-        for subset in itertools.combinations(["rsa", "fingerprinting", "heteroscedasticity"], n)
+        for subset in itertools.combinations(
+            ["rsa", "rdm_gap", "fingerprinting", "heteroscedasticity"], n
+        )
     ],
 )
 def test_any_subset_of_tests(finished, tmp_path, tests):
@@ -270,6 +287,12 @@ def test_rdms_measured_elsewhere(external, tmp_path, n_subjects, n_repeats):
         assert "There are no RDMs from disjoint parts" in text
 
 
+GAP = (
+    *("Published has gone fishing.", "Same_target has gone fishing."),
+    *("Noise_free has gone fishing.", "The moon is yellow.", "The sand is white."),
+)
+
+
 def test_missing_numbers_have_reasons(finished, tmp_path):
     paths, pngs = [], []
     for test, path in finished.tests.items():
@@ -282,6 +305,17 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
             region["similarity"]["interval_subjects_reason"] = "the sun is red"
             for pair in region["pairs"]:
                 pair["corrected"] = pair["interval"] = None
+        elif test == "rdm_gap":
+            data["missing_regions"] = ["words"]
+            region = data["regions"][0]
+            for name in ("published", "same_target", "noise_free"):
+                region[f"{name}_reason"] = f"{name} has gone fishing"
+            region["published"]["individual"] = region["published"]["gap"] = None
+            region["same_target"] = region["noise_free"] = None
+            own = data["regions"][1]["noise_free"]["own_advantage"]
+            own["p_familywise"], own["p_familywise_reason"] = None, "the moon is yellow"
+            data["regions"][2]["noise_free"]["own_advantage"] = None
+            data["regions"][2]["noise_free"]["own_advantage_reason"] = "the sand is white"
         else:
             data["missing_regions"] = ["words"]
         if test == "fingerprinting":
@@ -300,7 +334,7 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
         figures.draw(test, paths[-1], None, pngs[-1], tmp_path / "f.pdf")
     text = " ".join(read(write(finished, tmp_path / "p.pdf", results=paths, figures=pngs)))
     text = " ".join(text.split())
-    for reason in ("The sky is blue.", "The sea is green.", "The sun is red.", "only once"):
+    for reason in ("The sky is blue.", "The sea is green.", "The sun is red.", "only once", *GAP):
         assert reason in text
     assert "words" in text
 

@@ -27,6 +27,7 @@ TINY = {
     "rois": ["V1", "faces"],
     "erosion": {
         "rsa": {"n_permutations": 100, "n_bootstrap": 100},
+        "rdm_gap": {"n_permutations": 100, "n_labellings": 100, "n_bootstrap": 100},
         "fingerprinting": {"n_subsamples": 2, "n_bootstrap": 100, "n_permutations": 100},
         "heteroscedasticity": {"n_surrogates": 100, "n_bootstrap": 100},
     },

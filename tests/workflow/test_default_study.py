@@ -36,6 +36,19 @@ def test_reliability_corrected_similarity(data):
         assert region["similarity"]["p"] == pytest.approx(1 / 5001)
 
 
+def test_noise_free_gap_of_rdms(data):
+    regions = data["erosion/rdm_gap.json"]["regions"]
+    truth = [item["gap"] for item in data["erosion/planted.json"]["rdm_gap"]]
+    assert len(regions) == 13
+    found = [region["noise_free"]["gap"] for region in regions]
+    assert share_inside([row["interval"] for row in found], truth) > 0.9
+    errors = [row["estimate"] - value for row, value in zip(found, truth, strict=True)]
+    assert abs(sum(errors) / len(errors)) < 0.03
+    # as published the gap is far below what was planted
+    for region, value in zip(regions, truth, strict=True):
+        assert region["published"]["gap"]["interval"][1] < value
+
+
 def test_mismatched_stimuli_give_zero(data):
     regions = data["erosion/rsa.json"]["regions"]
     found = [region["mismatched"]["interval"] for region in regions]

@@ -8,7 +8,7 @@ from project import TINY
 pytestmark = pytest.mark.workflow
 
 REPORT = {"figure", "claims", "paper"}
-TESTS = {"rsa", "fingerprinting", "heteroscedasticity"}
+TESTS = {"rsa", "rdm_gap", "fingerprinting", "heteroscedasticity"}
 FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
 EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
@@ -17,6 +17,8 @@ CONFIG_EDITS = {
     ("erosion", "rsa", "n_permutations"): (200, {"rsa"} | REPORT),
     ("erosion", "rsa", "n_bootstrap"): (200, {"rsa"} | REPORT),
     ("erosion", "rsa", "comparison"): ("corr", {"rsa", "planted"} | REPORT),
+    ("erosion", "rdm_gap", "n_labellings"): (200, {"rdm_gap"} | REPORT),
+    ("erosion", "rdm_gap", "comparison"): ("corr", {"rdm_gap", "planted"} | REPORT),
     ("erosion", "fingerprinting", "n_subsamples"): (3, {"fingerprinting"} | REPORT),
     ("erosion", "heteroscedasticity", "n_surrogates"): (200, {"heteroscedasticity"} | REPORT),
     ("interval",): (0.9, TESTS | REPORT),
@@ -31,8 +33,9 @@ CONFIG_EDITS = {
 MODULE_EDITS = {
     "erosion/rsa.py": {"rsa"} | REPORT,
     "erosion/heteroscedasticity.py": {"heteroscedasticity"} | REPORT,
-    "erosion/identification.py": {"fingerprinting", "planted"} | REPORT,
-    "erosion/measure.py": {"rdms", "rsa"} | REPORT,
+    "erosion/rdm_gap.py": {"rdm_gap"} | REPORT,
+    "erosion/identification.py": {"rdm_gap", "fingerprinting", "planted"} | REPORT,
+    "erosion/measure.py": {"rdms", "rsa", "rdm_gap"} | REPORT,
     "erosion/external.py": set(),
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,

@@ -44,7 +44,7 @@ def test_results_do_not_depend_on_the_number_of_cores(finished, project):
 
 def test_figures_and_paper_are_the_same_bytes_when_made_again(editable):
     products = [*editable.folder.glob("figures/tiny/*"), editable.folder / "paper/tiny.pdf"]
-    assert len(products) == 7
+    assert len(products) == 9
     before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in products}
     for path in products:
         path.unlink()
@@ -138,8 +138,9 @@ def test_measured_rdms(project):
             "study": "measured",
             "rdms": {"file": "measured.npz", "label": "somewhere"},
             "erosion": {
-                "tests": ["rsa"],
+                "tests": ["rsa", "rdm_gap"],
                 "rsa": {"n_permutations": 100, "n_bootstrap": 100},
+                "rdm_gap": {"n_permutations": 100, "n_labellings": 100, "n_bootstrap": 100},
             },
         }
     )
@@ -148,6 +149,9 @@ def test_measured_rdms(project):
     assert region["label"] == "somewhere"
     assert region["subjects"] == ["a", "b", "c", "d"]
     assert region["similarity"]["p"] == pytest.approx(1 / 101)
+    gap = project.data("measured")["erosion/rdm_gap.json"]["regions"][0]
+    assert gap["published"]["population"]["p"] == pytest.approx(1 / 101)
+    assert gap["noise_free"]["n_subjects"] == 4
     assert (project.folder / "paper/measured.pdf").stat().st_size > 0
 
 

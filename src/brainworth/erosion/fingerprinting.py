@@ -102,6 +102,7 @@ def analyse(
     if len(extracts) < 2:
         raise BrainworthError("fingerprinting needs at least two subjects; add some to subjects")
     n_matched = shared.matched_stimuli(extracts).size
+    regions = shared.regions_for(extracts, regions, shared.PATTERNS)
     summary, nulls = [], []
     missing = []
     used = None

@@ -72,8 +72,8 @@ def analyse(
     rows: dict[str, list[dict]] = {region: [] for region in regions}
     draws: dict[str, list[dict]] = {region: [] for region in regions}
     for path in tqdm(extracts.values(), desc="variance", disable=None):
-        found = [shared.read(path, region, stimuli) for region in regions]
-        found = [item for item in found if item.n_voxels >= shared.MIN_VOXELS]
+        read = [shared.read_region(path, region, shared.PROFILES, stimuli) for region in regions]
+        found = [item for item in read if item is not None]
         if not found:
             continue
         null = variance_nulls.draw_all(found, n_surrogates, seed)

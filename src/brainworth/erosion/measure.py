@@ -40,6 +40,7 @@ def measure(extracts: dict[str, Path], regions: list[str], seed: int) -> RdmFile
         If no region is left in two subjects.
     """
     stimuli = shared.matched_stimuli(extracts)
+    regions = shared.regions_for(extracts, regions, shared.PATTERNS)
     drawn = {subject: _draw_mismatched(path, seed) for subject, path in extracts.items()}
     sets, missing = [], []
     for region in tqdm(regions, desc="RDMs", disable=None):
@@ -61,8 +62,8 @@ def _measure_region(
 ) -> RdmSet | None:
     subjects, correlation, crossnobis, repeats, mismatched, n_voxels = [], [], [], [], [], []
     for subject, path in extracts.items():
-        found = shared.read(path, region)
-        if found.n_voxels < shared.MIN_VOXELS:
+        found = shared.read_region(path, region, shared.PATTERNS)
+        if found is None:
             continue
         subjects.append(subject)
         n_voxels.append(found.n_voxels)

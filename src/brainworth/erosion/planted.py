@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth.erosion import fingerprinting, variance
+from brainworth.erosion import fingerprinting, planted_rdm_gap, variance
 from brainworth.erosion import responses as shared
 from brainworth.erosion.compare import compare
 from brainworth.erosion.dissimilarity import correlation_rdm
@@ -27,6 +27,7 @@ def planted(
     simulation: Simulation,
     comparison: str,
     tests: list[str],
+    gap_comparison: str | None = None,
 ) -> dict:
     """Compute what each test estimates, from the truth.
 
@@ -40,12 +41,15 @@ def planted(
         How RDMs are compared.
     tests : list of str
         The tests of the study.
+    gap_comparison : str, optional
+        How RDMs are compared in the test ``rdm_gap``; needed if it is among the tests.
 
     Returns
     -------
     dict
         For each test a list over regions. rsa: the mean and pairwise similarity of noise-free
-        RDMs. fingerprinting: 1 minus the mean similarity of different subjects, noise-free.
+        RDMs. rdm_gap: the gap between noise-free predictions. fingerprinting: 1 minus the mean
+        similarity of different subjects, noise-free.
         heteroscedasticity: the squared CV over stimuli of the true noise variance.
     """
     stimuli = shared.matched_stimuli(extracts)
@@ -66,6 +70,9 @@ def planted(
                 patterns[subject] = features @ about_subjects[subject].weights[rows].T
         if "rsa" in tests and len(patterns) > 1:
             result["rsa"].append({"region": region} | _rsa(patterns, comparison))
+        if "rdm_gap" in tests and gap_comparison is not None and len(patterns) > 1:
+            values = planted_rdm_gap.expected(patterns, gap_comparison)
+            result["rdm_gap"].append({"region": region} | values)
         if used is not None and len(patterns) > 1:
             result["fingerprinting"].append({"region": region} | _identity(patterns, used))
         if "heteroscedasticity" in tests and patterns:

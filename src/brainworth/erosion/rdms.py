@@ -18,6 +18,9 @@ from brainworth.errors import BrainworthError
 
 SCHEMA = "brainworth-rdms/1"
 
+#: With fewer stimuli RDMs are not compared.
+FEWEST_STIMULI = 5
+
 
 @dataclass(frozen=True)
 class RdmSet:
@@ -75,6 +78,40 @@ class RdmFile:
     def n_stimuli(self) -> int:
         """Number of stimuli I."""
         return len(self.stimuli)
+
+
+def require_enough(content: RdmFile, purpose: str) -> None:
+    """Refuse RDMs that cannot be compared between subjects.
+
+    Parameters
+    ----------
+    purpose : str
+        The test that asks, for the message.
+
+    Raises
+    ------
+    BrainworthError
+        If there is no region, fewer than 5 stimuli, a region with fewer than 2 subjects, or
+        regions differ in their main measure.
+    """
+    if not content.regions:
+        raise BrainworthError("there are no RDMs to analyse: no region was extracted")
+    if content.n_stimuli < FEWEST_STIMULI:
+        raise BrainworthError(
+            f"{purpose} has {content.n_stimuli} stimuli and needs at least {FEWEST_STIMULI}: use "
+            "more sessions or lower design.min_repetitions"
+        )
+    for region in content.regions:
+        if len(region.subjects) < 2:
+            raise BrainworthError(
+                f"{region.label}: {purpose} needs at least 2 subjects with this region and "
+                f"there is {len(region.subjects)}; add subjects or take the region out of `rois`"
+            )
+        if region.measure != content.regions[0].measure:
+            raise BrainworthError(
+                f"{region.label} starts with measure {region.measure}, other regions with "
+                f"{content.regions[0].measure}; write the RDM file again"
+            )
 
 
 def n_pairs(n_stimuli: int) -> int:

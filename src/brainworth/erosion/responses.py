@@ -16,6 +16,10 @@ from brainworth.nsd import betas
 #: over a handful of voxels are noise.
 MIN_VOXELS = 5
 
+#: What a test reads of a region: its pattern over columns, or profiles over stimuli that one column
+#: has as well.
+PATTERNS, PROFILES = "patterns", "profiles"
+
 #: With fewer stimuli no test is run.
 MIN_STIMULI = 10
 
@@ -36,6 +40,8 @@ class SharedResponses:
         NSD's session number, from 1.
     n_stimuli : int
         I.
+    columns : str
+        What the V columns are: `betas.VOXELS` or `betas.ROI_MEANS`.
     """
 
     subject: str
@@ -45,6 +51,7 @@ class SharedResponses:
     repetition: np.ndarray
     session: np.ndarray
     n_stimuli: int
+    columns: str = betas.VOXELS
 
     @property
     def n_voxels(self) -> int:
@@ -117,6 +124,55 @@ def repeated_stimuli(extracts: dict[str, Path], fewest: int, purpose: str) -> np
     return ids[enough]
 
 
+def regions_for(extracts: dict[str, Path], regions: list[str], needs: str) -> list[str]:
+    """Return the regions that a test can use.
+
+    Parameters
+    ----------
+    extracts : dict from subject to path
+        Files that `betas.extract` or `roi_means_import.write_extract` wrote.
+    regions : list of str
+        Regions of the study.
+    needs : {"patterns", "profiles"}
+
+    Returns
+    -------
+    list of str
+        The same regions; of ROI means, whose regions have one column each, a test of patterns
+        gets the one region that has all of them.
+    """
+    kinds = {betas.columns_of(path) for path in extracts.values()}
+    if needs == PATTERNS and betas.ROI_MEANS in kinds:
+        return [betas.POOLED]
+    return list(regions)
+
+
+def fewest_columns(columns: str, needs: str) -> int:
+    """Return how many columns a region must have in a subject to be there for a test.
+
+    Parameters
+    ----------
+    columns : {"voxels", "roi_means"}
+    needs : {"patterns", "profiles"}
+        A profile needs one mean response, but of voxels as many as a pattern: a region of which a
+        handful is left is not that region.
+    """
+    return 1 if columns == betas.ROI_MEANS and needs == PROFILES else MIN_VOXELS
+
+
+def read_region(
+    path: Path, region: str, needs: str, stimuli: np.ndarray | None = None
+) -> SharedResponses | None:
+    """Read the responses of one region as `read` does; None if the subject lacks it for this test.
+
+    Parameters
+    ----------
+    needs : {"patterns", "profiles"}
+    """
+    found = read(path, region, stimuli)
+    return found if found.n_voxels >= fewest_columns(found.columns, needs) else None
+
+
 def read(path: Path, region: str, stimuli: np.ndarray | None = None) -> SharedResponses:
     """Read the responses of one region to the matched stimuli.
 
@@ -139,6 +195,7 @@ def read(path: Path, region: str, stimuli: np.ndarray | None = None) -> SharedRe
         repetition=found.repetition,
         session=found.session,
         n_stimuli=ids.size,
+        columns=betas.columns_of(path),
     )
 
 

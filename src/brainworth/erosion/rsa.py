@@ -13,9 +13,7 @@ from tqdm import tqdm
 from brainworth import stats
 from brainworth.erosion import compare, rdms, relabel, reliability, resample
 from brainworth.erosion.resample import Resampled
-from brainworth.errors import BrainworthError
 
-FEWEST_STIMULI = 5
 FEWEST_SUBJECTS_TO_RESAMPLE = 4
 SATURATED_COSINE = 0.9
 COSINE_WARNING = (
@@ -68,7 +66,7 @@ def analyse(
         If there are fewer than 5 stimuli, a region has fewer than 2 subjects, or an RDM is
         constant or holds NaN.
     """
-    _require_enough(content)
+    rdms.require_enough(content, "cross-subject RSA")
     everyone = list(dict.fromkeys(name for region in content.regions for name in region.subjects))
     permutations = relabel.draw(seed, everyone, n_permutations, content.n_stimuli)
     weights = resample.draw(seed, n_bootstrap, content.n_stimuli)
@@ -103,27 +101,6 @@ class _Settings:
     seed: int
     n_threads: int
     weights: np.ndarray
-
-
-def _require_enough(content: rdms.RdmFile) -> None:
-    if not content.regions:
-        raise BrainworthError("there are no RDMs to analyse: no region was extracted")
-    if content.n_stimuli < FEWEST_STIMULI:
-        raise BrainworthError(
-            f"RSA has {content.n_stimuli} stimuli and needs at least {FEWEST_STIMULI}: use more "
-            "sessions or lower design.min_repetitions"
-        )
-    for region in content.regions:
-        if len(region.subjects) < 2:
-            raise BrainworthError(
-                f"{region.label}: cross-subject RSA needs at least 2 subjects with this region and "
-                f"there is {len(region.subjects)}; add subjects or take the region out of `rois`"
-            )
-        if region.measure != content.regions[0].measure:
-            raise BrainworthError(
-                f"{region.label} starts with measure {region.measure}, other regions with "
-                f"{content.regions[0].measure}; write the RDM file again"
-            )
 
 
 def _region(

@@ -271,6 +271,23 @@ def summarise(
             f"shared stimuli in all subjects >= 1, 2, 3 times: {tuple(at_least.values())}, but NSD "
             f"publishes {OFFICIAL_COUNTS}; the design file is not NSD's: fetch or simulate it again"
         )
+    return count_trials(trials, sessions, min_repetitions) | {
+        "official_counts_checked": real and complete
+    }
+
+
+def count_trials(trials: pd.DataFrame, sessions: dict[str, int], min_repetitions: int) -> dict:
+    """Count trials and stimuli, in all and of each subject.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        As `match` returns it.
+    sessions : dict from subject to int
+        How many sessions are used.
+    """
+    in_all = shared_counts(trials).min(axis=1)
+    at_least = {times: int((in_all >= times).sum()) for times in (1, 2, 3)}
     per_subject = trials.groupby("subject", sort=False)
     matched = trials[trials["matched"]]
     repetitions = matched.groupby(["subject", "nsd_id"]).size()
@@ -279,7 +296,7 @@ def summarise(
         "min_repetitions": min_repetitions,
         "n_matched": int(matched["nsd_id"].nunique()),
         "shared_in_all_subjects": {f"at_least_{k}": n for k, n in at_least.items()},
-        "official_counts_checked": real and complete,
+        "official_counts_checked": False,
         "subjects": [
             {
                 "subject": subject,

@@ -13,15 +13,15 @@ from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.befs import befs_figures
-from brainworth.report.origin import origin
+from brainworth.report.origin import is_simulated, matching_of
 
-TESTS = ("rsa", "fingerprinting", "heteroscedasticity")
+TESTS = ("rsa", "rdm_gap", "fingerprinting", "heteroscedasticity")
 #: Parts of the stage on what brain samples are worth; the rule of each begins with ``befs_``.
 PARTS = (
     *("curves", "verification", "breakdown", "shift", "budget", "estimators"),
     "paper_scale",
 )
-SOURCES = ("simulated", "local", "s3", "rdms")
+SOURCES = ("simulated", "local", "s3", "roi_means", "rdms")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Evidence:
     Attributes
     ----------
     study : str
-    source : {"simulated", "local", "s3", "rdms"}
-        Where the data came from; ``rdms`` are RDMs measured elsewhere.
+    source : {"simulated", "local", "s3", "roi_means", "rdms"}
+        Where the data came from; ``roi_means`` are files of mean responses, ``rdms`` RDMs
+        measured elsewhere.
     envelopes : dict from str to dict
         All results in the order they were given, by file name.
     tests : dict from str to dict
@@ -45,6 +46,8 @@ class Evidence:
         What the matching of stimuli found.
     betas : list of dict
         What was extracted, one entry a subject.
+    roi_means : list of dict
+        What was imported of mean responses, one entry a subject.
     planted : dict from str to dict
         For each test the planted rows by region; empty unless the data are simulated.
     claims : dict from str to dict
@@ -59,13 +62,14 @@ class Evidence:
     figures: dict[str, Path]
     matching: dict[str, Any] | None
     betas: list[dict[str, Any]]
+    roi_means: list[dict[str, Any]]
     planted: dict[str, dict[str, dict[str, Any]]]
     claims: dict[str, dict[str, Any]]
 
     @property
     def simulated(self) -> bool:
         """Whether the data are simulated."""
-        return self.source == "simulated"
+        return is_simulated(self.source, self.matching)
 
     @property
     def version(self) -> str:
@@ -144,13 +148,14 @@ def gather(
             drawn[name] = style.source_of(by_rule[rule])
     return Evidence(
         study=study,
-        source=origin(source, by_rule),
+        source=source,
         envelopes=envelopes,
         tests=tests,
         befs={part: by_rule[f"befs_{part}"]["data"] for part in PARTS if f"befs_{part}" in by_rule},
         figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
-        matching=by_rule.get("match_stimuli", {}).get("data"),
+        matching=matching_of(by_rule),
         betas=[e["data"] for e in envelopes.values() if e["rule"] == "extract_betas"],
+        roi_means=[e["data"] for e in envelopes.values() if e["rule"] == "import_roi_means"],
         planted={
             test: {row["region"]: row for row in planted.get(test, [])}
             for test in tests

@@ -7,10 +7,16 @@ from pathlib import Path
 from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
-from brainworth.report.erosion import fingerprinting_figure, heteroscedasticity_figure, rsa_figure
+from brainworth.report.erosion import (
+    fingerprinting_figure,
+    heteroscedasticity_figure,
+    rdm_gap_figure,
+    rsa_figure,
+)
 
 DRAWINGS = {
     "rsa": rsa_figure.drawing,
+    "rdm_gap": rdm_gap_figure.drawing,
     "fingerprinting": fingerprinting_figure.drawing,
     "heteroscedasticity": heteroscedasticity_figure.drawing,
 }
@@ -27,7 +33,8 @@ def draw(
 
     Parameters
     ----------
-    test : {"rsa", "fingerprinting", "heteroscedasticity"}
+    test : str
+        Key of `DRAWINGS`.
     result : path
         The JSON of this test.
     planted : path or None

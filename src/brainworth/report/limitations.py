@@ -10,6 +10,9 @@ from brainworth.report.evidence import TESTS, Evidence
 from brainworth.report.ledger.table import unanswered
 from brainworth.report.published import cite
 
+#: How tests are named where their key would not be read.
+NAMES = {"rsa": "RSA", "rdm_gap": "encoding gap of RDMs"}
+
 
 def limitations(evidence: Evidence) -> list[Flowable]:
     """List the limitations that hold for these data and tests."""
@@ -22,18 +25,23 @@ def limitations(evidence: Evidence) -> list[Flowable]:
         )
     if evidence.source == "rdms":
         texts.append(
-            "<b>RDMs measured elsewhere.</b> How they were made was not checked. The tests that"
-            " need responses (fingerprinting, heteroscedasticity) cannot be run, and the claims"
-            " were made about other data."
+            "<b>RDMs measured elsewhere.</b> How they were made was not checked. Tests that need"
+            " responses cannot be run, and the claims were made about other data."
         )
-    if evidence.source in ("local", "s3"):
+    if evidence.source == "roi_means":
+        texts.append(
+            "<b>Mean responses of regions.</b> Patterns within a region are not in them: tests of"
+            " patterns speak of the profile over regions, and the claims were made about patterns"
+            " over voxels."
+        )
+    if evidence.source in ("local", "s3", "roi_means") and not evidence.simulated:
         texts.append(
             "<b>Few subjects.</b> Intervals over stimuli speak of these subjects only; those over"
             " subjects rest on few of them."
         )
     left_out = [test for test in TESTS if test not in evidence.tests]
     if left_out and evidence.source != "rdms":
-        names = ", ".join({"rsa": "RSA"}.get(test, test) for test in left_out)
+        names = ", ".join(NAMES.get(test, test) for test in left_out)
         texts.append(f"<b>Tests left out of this study:</b> {names}.")
     texts += [SECTIONS[test].LIMITS for test in evidence.tests]
     untested = unanswered(list(evidence.claims.values()))
@@ -72,6 +80,6 @@ def references(evidence: Evidence) -> list[Flowable]:
         for name, text in published.REFERENCES.items()
         if name != "befs" or evidence.befs
     ]
-    if evidence.source in ("local", "s3"):
+    if evidence.source in ("local", "s3", "roi_means") and not evidence.simulated:
         answer.append(layout.body(published.NSD_ACKNOWLEDGEMENT))
     return answer

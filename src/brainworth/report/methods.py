@@ -19,6 +19,10 @@ DROPPED = {
     "invalid_in_a_session": "invalid in a session",
     "constant_in_a_session": "constant in a session",
 }
+REASONS = {
+    "absent_in_the_file": "absent in the file",
+    "constant_in_a_session": "constant in some session",
+}
 SAID = {
     "ncsnr_not_a_number": "no ncsnr",
     "invalid_in_a_session": "no valid data in some session",
@@ -33,6 +37,8 @@ def data(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
         answer.append(layout.body(*_matching(evidence.matching)))
     if evidence.matching is not None or evidence.betas:
         answer += _subjects(evidence, number_of.table())
+    if evidence.roi_means:
+        answer.append(layout.body(*_imported(evidence.roi_means)))
     if evidence.betas:
         answer.append(layout.body(*_voxels(evidence.betas)))
         answer += _regions(evidence.betas, number_of.table())
@@ -67,6 +73,14 @@ def statistics(evidence: Evidence) -> list[Flowable]:
 
 
 def _origin(evidence: Evidence) -> str:
+    if evidence.source == "roi_means":
+        what = "of simulated data" if evidence.simulated else "given by the user"
+        return (
+            f"The data are mean responses of regions, {what}, single trials with the 73K ids of"
+            f" their stimuli in the Natural Scenes Dataset {cite('nsd')}. How they were made was"
+            " not checked. Each region has one number a trial; tests of patterns use all regions'"
+            " means as one pattern."
+        )
     if evidence.simulated:
         return (
             "The data are simulated, in the file formats of the Natural Scenes Dataset"
@@ -77,14 +91,14 @@ def _origin(evidence: Evidence) -> str:
             " are printed under Provenance."
         )
     if evidence.source == "rdms":
-        regions = evidence.tests["rsa"]["regions"] if "rsa" in evidence.tests else []
-        named = ", ".join(escape(region["label"]) for region in regions)
+        regions = next(iter(evidence.tests.values()))["regions"]
+        named = ", ".join(escape(r["label"] if "label" in r else r["region"]) for r in regions)
         who = ", ".join(
             escape(name) for name in dict.fromkeys(s for r in regions for s in r["subjects"])
         )
         return (
             f"The data are RDMs that were measured elsewhere ({named}; subjects {who}). There are"
-            " no responses behind them here, so that only RSA can be run."
+            " no responses behind them here, so that only tests of RDMs can be run."
         )
     return (
         f"The data are the Natural Scenes Dataset {cite('nsd')}: 7T fMRI responses to natural"
@@ -103,6 +117,23 @@ def _matching(found: dict[str, Any]) -> list[str]:
         f" {things(found['n_trials'], 'trial')} were read.",
         "The counts agree with those that NSD states." if found["official_counts_checked"] else "",
     ]
+
+
+def _imported(found: list[dict]) -> list[str]:
+    scaled = (
+        "The means were z-scored for every region within each session, over the trials in the file."
+        if all(subject["zscored"] for subject in found)
+        else "The means are used as they were given."
+    )
+    regions = ", ".join(escape(name) for name in found[0]["rois"])
+    lost = [
+        f"{escape(name)} in {escape(subject['subject'])} ({REASONS[reason]})"
+        for subject in found
+        for reason, names in subject["missing_rois"].items()
+        for name in names
+    ]
+    missing = f"Missing: {', '.join(lost)}." if lost else "No region is missing in any subject."
+    return [scaled, f"Regions: {regions}. {missing}"]
 
 
 def _voxels(betas: list[dict]) -> list[str]:
@@ -140,7 +171,7 @@ def _subjects(evidence: Evidence, table: int) -> list[Flowable]:
         if betas:
             row.append(whole(betas["n_voxels"]))
             row += [whole(betas["n_dropped"].get(name)) for name in DROPPED]
-        else:
+        elif not evidence.roi_means:
             row += [notes.missing("the extract was not given"), *["–"] * 3]
         rows.append(row)
     columns = [
@@ -151,14 +182,17 @@ def _subjects(evidence: Evidence, table: int) -> list[Flowable]:
         Column("Shared images"),
         Column("Matched trials"),
         Column("Mean repetitions"),
-        Column("kept"),
-        *(Column(header) for header in DROPPED.values()),
     ]
-    groups = [*([("", 1)] * 7), ("Voxels", 4)]
+    groups = []
     caption = (
-        "Data of each subject. Matched trials show a stimulus that all subjects share often enough;"
-        " voxels are those of the regions, kept or dropped for one of three reasons."
+        "Data of each subject. Matched trials show a stimulus that all subjects share often enough"
     )
+    if evidence.roi_means:
+        caption += "."
+    else:
+        columns += [Column("kept"), *(Column(header) for header in DROPPED.values())]
+        groups = [*([("", 1)] * 7), ("Voxels", 4)]
+        caption += "; voxels are those of the regions, kept or dropped for one of three reasons."
     return tables.table(table, caption, columns, rows, notes, groups=groups)
 
 

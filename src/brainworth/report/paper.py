@@ -44,7 +44,7 @@ def write(
     study : str
         Every result must belong to it.
     title : str
-    source : {"simulated", "local", "s3", "rdms"}
+    source : {"simulated", "local", "s3", "roi_means", "rdms"}
         Where the data came from.
 
     Raises

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+#: Published numbers that figures show, by the id of their claim; a test holds them to the ledger.
+NUMBERS = {
+    "rdm-gap-table": (-0.03, 0.08),
+}
+
 REFERENCES = {
     "prasad": (
         "Prasad, K. (2026). Information erosion: what population-averaged brain encoders provably "

@@ -47,6 +47,11 @@ def claims(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
 
 
 def _first(evidence: Evidence) -> str:
+    if evidence.simulated and evidence.source == "roi_means":
+        return (
+            "<b>All data in this report are simulated</b>: mean responses of regions, taken from a"
+            " simulated study; nothing here is evidence about brains."
+        )
     if evidence.simulated:
         return (
             "<b>All data in this report are simulated</b>, after the Natural Scenes Dataset and"
@@ -55,6 +60,11 @@ def _first(evidence: Evidence) -> str:
         )
     if evidence.source == "rdms":
         return "This report is about dissimilarity matrices (RDMs) that were measured elsewhere."
+    if evidence.source == "roi_means":
+        return (
+            "This report is about mean responses of regions to stimuli of the Natural Scenes"
+            " Dataset, as they were given."
+        )
     sessions = methods.sessions(evidence)
     return (
         "This report is about the Natural Scenes Dataset"

@@ -55,6 +55,13 @@ class Design(Section):
     min_repetitions: Annotated[int, Field(ge=1, le=3)]
 
 
+class RoiMeans(Section):
+    """Mean responses of regions, one file a subject."""
+
+    dir: str | None
+    zscore: bool
+
+
 class Rdms(Section):
     """RDMs measured elsewhere."""
 

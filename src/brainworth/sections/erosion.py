@@ -8,7 +8,7 @@ from pydantic import Field
 
 from brainworth.sections.base import Count, Section
 
-TestName = Literal["rsa", "fingerprinting", "heteroscedasticity"]
+TestName = Literal["rsa", "rdm_gap", "fingerprinting", "heteroscedasticity"]
 
 
 class Rsa(Section):
@@ -16,6 +16,15 @@ class Rsa(Section):
 
     comparison: Literal["spearman", "corr", "rho-a", "cosine"]
     n_permutations: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
+class RdmGap(Section):
+    """Individual against population prediction of RDMs."""
+
+    comparison: Literal["spearman", "corr"]
+    n_permutations: Annotated[int, Field(ge=100)]
+    n_labellings: Annotated[int, Field(ge=100)]
     n_bootstrap: Annotated[int, Field(ge=100)]
 
 
@@ -39,5 +48,6 @@ class Erosion(Section):
 
     tests: Annotated[list[TestName], Field(min_length=1)]
     rsa: Rsa
+    rdm_gap: RdmGap
     fingerprinting: Fingerprinting
     heteroscedasticity: Heteroscedasticity

@@ -7,13 +7,16 @@ from brainworth.report.erosion import (
     fingerprinting_section,
     heteroscedasticity_methods,
     heteroscedasticity_section,
+    rdm_gap_methods,
+    rdm_gap_section,
     rsa_methods,
     rsa_section,
 )
 
-#: Each has ``abstract``, ``claims``, ``results`` and ``LIMITS``.
+#: Each has ``abstract``, ``results`` and ``LIMITS``, and may have ``claims``.
 SECTIONS = {
     "rsa": rsa_section,
+    "rdm_gap": rdm_gap_section,
     "fingerprinting": fingerprinting_section,
     "heteroscedasticity": heteroscedasticity_section,
 }
@@ -21,6 +24,7 @@ SECTIONS = {
 #: Each has ``methods``.
 METHODS = {
     "rsa": rsa_methods,
+    "rdm_gap": rdm_gap_methods,
     "fingerprinting": fingerprinting_methods,
     "heteroscedasticity": heteroscedasticity_methods,
 }

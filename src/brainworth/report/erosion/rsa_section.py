@@ -115,7 +115,7 @@ def _reading(evidence: Evidence) -> list[Flowable]:
             "Shared geometry was planted, so that this says nothing about brains; it shows that"
             " the estimator finds what is there."
         )
-    elif evidence.source == "rdms":
+    elif evidence.source in ("rdms", "roi_means"):
         meaning = "They are other data than the source's and do not decide between its statements."
     elif n_above == len(regions):
         meaning = "These data side with the table and not with the sentence."

@@ -8,7 +8,7 @@ from typing import Any
 from brainworth.errors import BrainworthError
 from brainworth.report.ledger.claims_file import Check, ClaimEntry
 
-OTHER_DATA = {"simulated": "simulated", "rdms": "other data"}
+OTHER_DATA = {"simulated": "simulated", "rdms": "other data", "roi_means": "other data"}
 
 
 def evaluate(
