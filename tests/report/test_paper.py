@@ -275,7 +275,8 @@ def test_rdms_measured_elsewhere(external, tmp_path, n_subjects, n_repeats):
         assert "There are no RDMs from disjoint parts" in text
 
 
-GAP = (
+REASONS = (
+    *("The sky is blue.", "The sea is green.", "The sun is red.", "The grass is tall."),
     *("Published has gone fishing.", "Same_target has gone fishing."),
     *("Noise_free has gone fishing.", "The moon is yellow.", "The sand is white."),
 )
@@ -309,6 +310,7 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
         if test == "fingerprinting":
             region = data["regions"][0]
             region["published"] = {"mean": None, "variance": None}
+            region["published_reason"] = "the grass is tall"
             region["rdm"]["corrected_identifiability"] = None
             region["rdm"]["identifiability"]["p_familywise"] = None
         if test == "heteroscedasticity":
@@ -322,7 +324,7 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
         figures.draw(test, paths[-1], None, pngs[-1], tmp_path / "f.pdf")
     text = " ".join(read(write(finished, tmp_path / "p.pdf", results=paths, figures=pngs)))
     text = " ".join(text.split())
-    for reason in ("The sky is blue.", "The sea is green.", "The sun is red.", "only once", *GAP):
+    for reason in REASONS:
         assert reason in text
     assert "words" in text
 
