@@ -262,6 +262,46 @@ def test_data_of_brains_get_verdicts(finished, tmp_path, source):
     assert "NSF IIS-1822683" in text
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_means_of_regions(finished, tmp_path, simulated):
+    matching = results.read(finished.data[0])["data"] | {"simulated": simulated}
+    made = []
+    for name, rule, data in (
+        ("matching", "match_roi_means", matching),
+        *(
+            (
+                f"betas_{row['subject']}",
+                "import_roi_means",
+                {
+                    "subject": row["subject"],
+                    "rois": ["V1", "PPA"],
+                    "missing_rois": {"absent_in_the_file": ["PPA"], "constant_in_a_session": []},
+                    "zscored": True,
+                },
+            )
+            for row in matching["subjects"]
+        ),
+    ):
+        made.append(tmp_path / f"{name}.json")
+        keys = {"study": "tiny", "params": {}, "inputs": {}, "seed": None}
+        results.write(made[-1], data, rule=rule, **keys)
+    png = tmp_path / "rdm_gap.png"
+    figures.draw("rdm_gap", finished.tests["rdm_gap"], None, png, tmp_path / "f.pdf")
+    path = write(
+        finished,
+        tmp_path / "p.pdf",
+        results=[*made, finished.tests["rdm_gap"]],
+        figures=[png],
+        source="roi_means",
+    )
+    text = " ".join(" ".join(read(path)).split())
+    assert "mean responses of regions" in text
+    assert "PPA in subj01 (absent in the file)" in text
+    assert "noise and a variance that depends" not in text
+    assert ("All data in this report are simulated" in text) == simulated
+    assert ("NSF IIS-1822683" in text) != simulated
+
+
 @pytest.mark.parametrize("n_subjects", [2, 4, 11])
 @pytest.mark.parametrize("n_repeats", [None, 2])
 def test_rdms_measured_elsewhere(external, tmp_path, n_subjects, n_repeats):
