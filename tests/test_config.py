@@ -216,6 +216,16 @@ def test_measured_rdms_support_tests_of_rdms_only(default):
         assert config.validate(changed(study, "erosion.tests", tests)).rdms.file == "mine.mat"
 
 
+def test_regions_are_free_only_in_files_of_means(default):
+    study = changed(default, "rois", ["V1", "PPA"])
+    assert "rois: PPA is not known; choose from V1, V2" in complaint(study)
+    study["roi_means"]["dir"] = "means"
+    assert config.validate(study).rois == ["V1", "PPA"]
+    study["rdms"]["file"] = "mine.mat"
+    study["erosion"]["tests"] = ["rsa"]
+    assert "roi_means.dir and rdms.file are both set" in complaint(study)
+
+
 def test_shares_of_noise_must_not_exceed_one(default):
     study = changed(default, "simulation.noise_global_fraction", 0.75)
     assert config.validate(study).simulation.noise_global_fraction == 0.75  # 0.75 + 0.25 = 1

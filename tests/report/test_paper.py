@@ -274,6 +274,46 @@ def test_data_of_brains_get_verdicts(finished, answer, draw, tmp_path, source):
     assert "NSF IIS-1822683" in text
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_means_of_regions(finished, tmp_path, simulated):
+    matching = results.read(finished.data[0])["data"] | {"simulated": simulated}
+    made = []
+    for name, rule, data in (
+        ("matching", "match_roi_means", matching),
+        *(
+            (
+                f"betas_{row['subject']}",
+                "import_roi_means",
+                {
+                    "subject": row["subject"],
+                    "rois": ["V1", "PPA"],
+                    "missing_rois": {"absent_in_the_file": ["PPA"], "constant_in_a_session": []},
+                    "zscored": True,
+                },
+            )
+            for row in matching["subjects"]
+        ),
+    ):
+        made.append(tmp_path / f"{name}.json")
+        keys = {"study": "tiny", "params": {}, "inputs": {}, "seed": None}
+        results.write(made[-1], data, rule=rule, **keys)
+    png = tmp_path / "rdm_gap.png"
+    figures.draw("rdm_gap", finished.tests["rdm_gap"], None, png, tmp_path / "f.pdf")
+    path = write(
+        finished,
+        tmp_path / "p.pdf",
+        results=[*made, finished.tests["rdm_gap"]],
+        figures=[png],
+        source="roi_means",
+    )
+    text = " ".join(" ".join(read(path)).split())
+    assert "mean responses of regions" in text
+    assert "PPA in subj01 (absent in the file)" in text
+    assert "noise and a variance that depends" not in text
+    assert ("All data in this report are simulated" in text) == simulated
+    assert ("NSF IIS-1822683" in text) != simulated
+
+
 @pytest.mark.parametrize("n_subjects", [2, 4, 11])
 @pytest.mark.parametrize("n_repeats", [None, 2])
 def test_rdms_measured_elsewhere(external, tmp_path, n_subjects, n_repeats):
@@ -287,7 +327,8 @@ def test_rdms_measured_elsewhere(external, tmp_path, n_subjects, n_repeats):
         assert "There are no RDMs from disjoint parts" in text
 
 
-GAP = (
+REASONS = (
+    *("The sky is blue.", "The sea is green.", "The sun is red.", "The grass is tall."),
     *("Published has gone fishing.", "Same_target has gone fishing."),
     *("Noise_free has gone fishing.", "The moon is yellow.", "The sand is white."),
 )
@@ -321,6 +362,7 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
         if test == "fingerprinting":
             region = data["regions"][0]
             region["published"] = {"mean": None, "variance": None}
+            region["published_reason"] = "the grass is tall"
             region["rdm"]["corrected_identifiability"] = None
             region["rdm"]["identifiability"]["p_familywise"] = None
         if test == "heteroscedasticity":
@@ -334,7 +376,7 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
         figures.draw(test, paths[-1], None, pngs[-1], tmp_path / "f.pdf")
     text = " ".join(read(write(finished, tmp_path / "p.pdf", results=paths, figures=pngs)))
     text = " ".join(text.split())
-    for reason in ("The sky is blue.", "The sea is green.", "The sun is red.", "only once", *GAP):
+    for reason in REASONS:
         assert reason in text
     assert "words" in text
 

@@ -26,6 +26,7 @@ CONFIG_EDITS = {
     ("design", "min_repetitions"): (3, FROM_MATCHING),
     ("simulation", "variance_log_sd"): (0.0, EVERYTHING),
     ("seed",): (6, EVERYTHING),
+    ("roi_means", "zscore"): (False, {"paper"}),
     ("report", "title"): ("Another title", {"paper"}),
     ("data", "attempts"): (9, set()),
 }
@@ -41,6 +42,7 @@ MODULE_EDITS = {
     "nsd/design.py": FROM_MATCHING,
     "nsd/simulate/sessions.py": EVERYTHING - {"simulate_experiment"} - {"match_stimuli"},
     "nsd/store.py": set(),
+    "nsd/roi_means.py": set(),
     "cli.py": set(),
 }
 

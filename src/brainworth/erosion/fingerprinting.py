@@ -123,7 +123,7 @@ def analyse(
             "subjects": [item.subject for item in found],
             "exhaustive": exhaustive,
             "n_labellings": len(labels),
-            "published": _published(found, labels, exhaustive, interval, seed),
+            **_published(found, labels, exhaustive, interval, seed),
         }
         null = {}
         for feature, sides in session_features(found, used).items():
@@ -278,18 +278,31 @@ def _published(
     interval: float,
     seed: int,
 ) -> dict:
-    first = [shared.mean_patterns(item, item.repetition == 0).mean(axis=1) for item in found]
-    result = {"mean": None, "variance": None}
-    if all(item.counts().min() >= 2 for item in found):
-        second = [shared.mean_patterns(item, item.repetition == 1).mean(axis=1) for item in found]
-        sides = Sides(np.stack(first), np.stack(second))
-        result["mean"] = _accuracy(sides.similarity(), labels, exhaustive, interval)
-        halves = [_variance_in_voxel_halves(item, seed) for item in found]
-        sides = Sides(np.stack([a for a, _ in halves]), np.stack([b for _, b in halves]))
-        result["variance"] = _accuracy(sides.similarity(), labels, exhaustive, interval) | {
-            "sides_share_trials": True
+    """Score the published features, over the stimuli that every subject saw at least twice."""
+    twice = np.flatnonzero(np.all([item.counts() >= 2 for item in found], axis=0))
+    if twice.size < shared.MIN_STIMULI:
+        return {
+            "published": {"mean": None, "variance": None},
+            "published_n_stimuli": int(twice.size),
+            "published_reason": f"every subject saw {twice.size} stimuli at least twice; "
+            f"{shared.MIN_STIMULI} are needed",
         }
-    return result
+    found = [shared.of_stimuli(item, twice) for item in found]
+    first, second = (
+        np.stack([shared.mean_patterns(item, item.repetition == r).mean(axis=1) for item in found])
+        for r in (0, 1)
+    )
+    halves = [_variance_in_voxel_halves(item, seed) for item in found]
+    variances = Sides(np.stack([a for a, _ in halves]), np.stack([b for _, b in halves]))
+    return {
+        "published": {
+            "mean": _accuracy(Sides(first, second).similarity(), labels, exhaustive, interval),
+            "variance": _accuracy(variances.similarity(), labels, exhaustive, interval)
+            | {"sides_share_trials": True},
+        },
+        "published_n_stimuli": int(twice.size),
+        "published_reason": None,
+    }
 
 
 def _variance_in_voxel_halves(

@@ -37,8 +37,13 @@ def measure(extracts: dict[str, Path], regions: list[str], seed: int) -> RdmFile
     Raises
     ------
     BrainworthError
-        If no region is left in two subjects.
+        With fewer than two subjects, or if no region is left in two of them.
     """
+    if len(extracts) < 2:
+        raise BrainworthError(
+            "RDMs are compared between subjects, and there is one; add some to subjects, or take "
+            "rsa and rdm_gap out of erosion.tests"
+        )
     stimuli = shared.matched_stimuli(extracts)
     regions = shared.regions_for(extracts, regions, shared.PATTERNS)
     drawn = {subject: _draw_mismatched(path, seed) for subject, path in extracts.items()}

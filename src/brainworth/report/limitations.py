@@ -17,7 +17,12 @@ NAMES = {"rsa": "RSA", "rdm_gap": "encoding gap of RDMs"}
 def limitations(evidence: Evidence) -> list[Flowable]:
     """List the limitations that hold for these data and tests."""
     texts = []
-    if evidence.simulated:
+    if evidence.simulated and evidence.source == "roi_means":
+        texts.append(
+            "<b>Simulated data.</b> The mean responses were taken from a simulated study and say"
+            " nothing about brains. What was planted in them is not known here."
+        )
+    elif evidence.simulated:
         texts.append(
             "<b>Simulated data.</b> They follow the model that the planted truth is computed from;"
             " estimates that agree with it are consistent with a pipeline without error, and say"

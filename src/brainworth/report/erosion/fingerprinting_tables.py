@@ -17,8 +17,6 @@ from brainworth.report.numbers import (
 )
 from brainworth.report.tables import Column, Notes
 
-NO_SECOND = "a subject saw a stimulus only once"
-
 
 def accuracy(evidence: Evidence, table: int) -> list[Flowable]:
     """Return the table of accuracies, as published and sound."""
@@ -32,7 +30,7 @@ def accuracy(evidence: Evidence, table: int) -> list[Flowable]:
         four += [region["rdm"], region["profile"]]
         for found in four:
             if found is None:
-                row += [notes.missing(NO_SECOND), ""]
+                row += [notes.missing(region["published_reason"]), ""]
                 continue
             bounds = [100 * bound for bound in found["interval"]]
             row.append(f"{number(100 * found['accuracy'], 1)}{GLUE}{interval(bounds, 1)}")
