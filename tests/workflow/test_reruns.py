@@ -8,7 +8,7 @@ from project import TINY
 pytestmark = pytest.mark.workflow
 
 REPORT = {"figure", "paper"}
-TESTS = {"rsa", "fingerprinting", "heteroscedasticity"}
+TESTS = {"rsa", "fingerprinting", "heteroscedasticity", "alignment", "encoding_gap"}
 FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
 EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
@@ -19,6 +19,8 @@ CONFIG_EDITS = {
     ("erosion", "rsa", "comparison"): ("corr", {"rsa", "planted"} | REPORT),
     ("erosion", "fingerprinting", "n_subsamples"): (3, {"fingerprinting"} | REPORT),
     ("erosion", "heteroscedasticity", "n_surrogates"): (200, {"heteroscedasticity"} | REPORT),
+    ("erosion", "alignment", "dimensions"): ([4, 8], {"alignment"} | REPORT),
+    ("erosion", "encoding_gap", "n_folds"): (4, {"encoding_gap"} | REPORT),
     ("interval",): (0.9, TESTS | REPORT),
     ("rois",): (["V1", "V2"], {"extract_betas"} | FROM_EXTRACTS),
     ("design", "min_repetitions"): (3, FROM_MATCHING),
@@ -31,6 +33,10 @@ CONFIG_EDITS = {
 MODULE_EDITS = {
     "erosion/rsa.py": {"rsa"} | REPORT,
     "erosion/heteroscedasticity.py": {"heteroscedasticity"} | REPORT,
+    "erosion/alignment_folds.py": {"alignment"} | REPORT,
+    "erosion/calibration.py": {"encoding_gap"} | REPORT,
+    "erosion/shared_fraction.py": {"alignment", "encoding_gap"} | REPORT,
+    "erosion/planted_sharing.py": {"planted"} | REPORT,
     "erosion/identification.py": {"fingerprinting", "planted"} | REPORT,
     "erosion/measure.py": {"rdms", "rsa"} | REPORT,
     "erosion/external.py": set(),

@@ -7,12 +7,20 @@ from pathlib import Path
 from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
-from brainworth.report.erosion import fingerprinting_figure, heteroscedasticity_figure, rsa_figure
+from brainworth.report.erosion import (
+    alignment_figure,
+    encoding_gap_figure,
+    fingerprinting_figure,
+    heteroscedasticity_figure,
+    rsa_figure,
+)
 
 DRAWINGS = {
     "rsa": rsa_figure.drawing,
     "fingerprinting": fingerprinting_figure.drawing,
     "heteroscedasticity": heteroscedasticity_figure.drawing,
+    "alignment": alignment_figure.drawing,
+    "encoding_gap": encoding_gap_figure.drawing,
 }
 
 
@@ -27,7 +35,7 @@ def draw(
 
     Parameters
     ----------
-    test : {"rsa", "fingerprinting", "heteroscedasticity"}
+    test : {"rsa", "fingerprinting", "heteroscedasticity", "alignment", "encoding_gap"}
     result : path
         The JSON of this test.
     planted : path or None

@@ -38,13 +38,19 @@ HETEROSCEDASTICITY = (
     "“All 12 tested regions show significant heteroscedasticity (CV > 0.3 or Q75/Q25 > 2.0)”"
 )
 
+ALIGNED_RANGE = (0.05, 0.10)
+ALIGNED = "Procrustes-aligned RSA: 0.05–0.10 (lower than raw)"
+ALIGNED_MEANING = "“individual geometry is not recoverable”"
+
+INDIVIDUAL_R2 = 0.59
+ENCODING_GAP = "Encoding gap of ROI means: individual R² ≈ 0.59, population R² “deeply negative”"
+ENCODING_MEANING = "“population models actively anti-predict individual brain responses”"
+
 #: Claims of the same source that this report does not test.
 NOT_TESTED = (
-    "Encoding gap of ROI means: individual R² ≈ 0.59, population R² “deeply negative”",
     "Encoding gap of RDMs: −0.03 to +0.08",
     "Reliability of variance profiles: split-half r = 0.94–0.97 (r > 0.99 in a figure caption)",
     "Predictability of the variance: R² = 0.85–0.91",
-    "Procrustes-aligned RSA: 0.05–0.10",
 )
 
 #: The source of the model of what brain samples are worth, and what it says.
@@ -100,6 +106,19 @@ REFERENCES = {
     "levene": (
         "Hines, W. G. S. & Hines, R. J. O. (2000). Increased power with modified forms of the "
         "Levene (Med) test for heterogeneity of variance. Biometrics 56, 451–454."
+    ),
+    "procrustes": (
+        "Schönemann, P. H. (1966). A generalized solution of the orthogonal Procrustes problem. "
+        "Psychometrika 31, 1–10."
+    ),
+    "gpa": "Gower, J. C. (1975). Generalized Procrustes analysis. Psychometrika 40, 33–51.",
+    "hyperalignment": (
+        "Haxby, J. V. et al. (2011). A common, high-dimensional model of the representational "
+        "space in human ventral temporal cortex. Neuron 72, 404–416."
+    ),
+    "gcv": (
+        "Golub, G. H., Heath, M. & Wahba, G. (1979). Generalized cross-validation as a method for "
+        "choosing a good ridge parameter. Technometrics 21, 215–223."
     ),
     "befs": (
         "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026). How much is brain data worth for "

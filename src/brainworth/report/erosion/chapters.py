@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from brainworth.report.erosion import (
+    alignment_methods,
+    alignment_section,
+    encoding_gap_methods,
+    encoding_gap_section,
     fingerprinting_methods,
     fingerprinting_section,
     heteroscedasticity_methods,
@@ -16,6 +20,8 @@ SECTIONS = {
     "rsa": rsa_section,
     "fingerprinting": fingerprinting_section,
     "heteroscedasticity": heteroscedasticity_section,
+    "alignment": alignment_section,
+    "encoding_gap": encoding_gap_section,
 }
 
 #: Each has ``methods``.
@@ -23,4 +29,6 @@ METHODS = {
     "rsa": rsa_methods,
     "fingerprinting": fingerprinting_methods,
     "heteroscedasticity": heteroscedasticity_methods,
+    "alignment": alignment_methods,
+    "encoding_gap": encoding_gap_methods,
 }
