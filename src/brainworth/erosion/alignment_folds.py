@@ -135,23 +135,34 @@ def _components(
 
 
 def _choose(scores: np.ndarray, candidates: list[int], rng: np.random.Generator) -> int:
-    """Return the number of components that predicts left-out training stimuli best."""
+    """Return the number of components that predicts left-out training stimuli best.
+
+    Candidates are tried from the smallest until one predicts worse than the one before.
+    """
     n = scores.shape[1]
-    gain = np.zeros(len(candidates))
+    splits = []
     for held_out in np.array_split(rng.permutation(n), INNER_FOLDS):
         kept = np.setdiff1d(np.arange(n), held_out)
         mean = scores[:, kept].mean(axis=1, keepdims=True)
         inside, outside = scores[:, kept] - mean, scores[:, held_out] - mean
-        total = np.sum(outside**2, axis=(1, 2))
-        cross = cross_products(inside)
-        for place, d in enumerate(candidates):
-            q = generalized(cross[..., :d, :d], tolerance=1e-3)
-            fitted, applied = inside[..., :d] @ q, outside[..., :d] @ q
-            goal, reference = _mean_of_others(fitted), _mean_of_others(applied)
-            c = np.sum(fitted * goal, axis=(1, 2)) / np.sum(goal**2, axis=(1, 2))
-            overlap, size = np.sum(applied * reference, axis=(1, 2)), np.sum(reference**2, (1, 2))
-            gain[place] += np.mean((2 * c * overlap - c**2 * size) / total)
-    return candidates[int(np.argmax(gain))]
+        splits.append((inside, outside, cross_products(inside)))
+    best, most = candidates[0], -np.inf
+    for d in candidates:
+        gain = np.mean([_gain(*each, d) for each in splits])
+        if gain < most:
+            break
+        best, most = d, gain
+    return best
+
+
+def _gain(inside: np.ndarray, outside: np.ndarray, cross: np.ndarray, d: int) -> float:
+    """Return the R2 of left-out scores predicted by the mean of the others in d components."""
+    q = generalized(cross[..., :d, :d], tolerance=1e-3)
+    fitted, applied = inside[..., :d] @ q, outside[..., :d] @ q
+    goal, reference = _mean_of_others(fitted), _mean_of_others(applied)
+    c = np.sum(fitted * goal, axis=(1, 2)) / np.sum(goal**2, axis=(1, 2))
+    overlap, size = np.sum(applied * reference, axis=(1, 2)), np.sum(reference**2, axis=(1, 2))
+    return float(np.mean((2 * c * overlap - c**2 * size) / np.sum(outside**2, axis=(1, 2))))
 
 
 def _mean_of_others(values: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ Sound: target is the mean of one part of a subject's repetitions. The individual
 other part (other trials, from other sessions where possible), the population predictor the mean of
 the other subjects; both are calibrated on other stimuli (`calibration`). R2 is divided by the
 target's noise ceiling, 1 - (trial variance / n) / variance. What is left in it is noise of the
-predictor, which is not the same for both: the gap to quote is one minus the squared correlation of
-population and individual corrected for noise on both sides.
+predictor, which is not the same for both: the gap to quote is one minus the R2 between noise-free
+responses, from covariances of disjoint trials.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from brainworth.stats import multiplicities, percentile_interval, stream
 
 TARGET = "mean of one of two disjoint parts of the repetitions, both parts in turn"
 UNRELIABLE = "the noise ceiling of no subject has an interval above 0"
-UNCORRECTED = "signal variance is not positive in every subject, or in too many bootstrap samples"
+UNCORRECTED = "the signal variance is not positive, here or in too many bootstrap samples"
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def analyse_region(found: list[shared.SharedResponses], plan: Design) -> tuple[d
         population = whole[others].mean(axis=0)
         draws = _predictions(single[s], population, plan.fold, samples)
         draws["ceiling"] = _ceiling(item, split_up[s], single[s], samples)
-        draws["correlation"] = _corrected(whole[s], single[s], population, single[others], samples)
+        draws |= _noise_free(whole[s], single[s], population, single[others], samples)
         draws["slope"] = fitted_slope(population, whole[s], samples)
         draws["published_population"] = r2((whole[s] - population) ** 2, whole[s], samples)
         everything.append(draws)
@@ -270,22 +270,36 @@ def _ceiling(
     return np.mean(answer, axis=0)
 
 
-def _corrected(
+def _noise_free(
     whole: np.ndarray,
     single: np.ndarray,
     population: np.ndarray,
     others: np.ndarray,
     samples: np.ndarray,
-) -> np.ndarray:
-    """Return the correlation of noise-free responses; NaN where a signal variance is not positive.
+) -> dict[str, np.ndarray]:
+    """Return variances without noise, for all samples.
 
-    Noise of different subjects is independent, and so is that of the two parts.
+    Noise of different subjects is independent, and so is that of the two parts; products of
+    covariances take each trial once.
+
+    Returns
+    -------
+    dict
+        ``signal`` variance of the subject; ``explained`` by the population (NaN where its own
+        signal variance is not positive); ``correlation`` of both (NaN where one of them is not).
     """
-    mean_parts = others.mean(axis=0)
-    signal = covariance(single[0], single[1], samples)
-    signal_others = covariance(mean_parts[0], mean_parts[1], samples)
-    product = np.where((signal > 0) & (signal_others > 0), signal * signal_others, np.nan)
-    return covariance(population, whole, samples) / np.sqrt(product)
+    x, y = others.mean(axis=0), single
+    signal = covariance(y[0], y[1], samples)
+    of_others = covariance(x[0], x[1], samples)
+    of_others = np.where(of_others > 0, of_others, np.nan)
+    same = covariance(x[0], y[0], samples) * covariance(x[1], y[1], samples)
+    crossed = covariance(x[0], y[1], samples) * covariance(x[1], y[0], samples)
+    root = np.sqrt(of_others * np.where(signal > 0, signal, np.nan))
+    return {
+        "signal": signal,
+        "explained": (same + crossed) / (2 * of_others),
+        "correlation": covariance(population, whole, samples) / root,
+    }
 
 
 def _summary(everything: list[dict[str, np.ndarray]], plan: Design) -> dict:
@@ -321,26 +335,27 @@ def _summary(everything: list[dict[str, np.ndarray]], plan: Design) -> dict:
         "n_above_zero": sum(entry["interval"][0] > 0 for entry in slopes),
         "n": len(slopes),
     }
-    return answer | _noise_free(everything, plan)
+    return answer | _gap(everything, plan)
 
 
-def _noise_free(everything: list[dict[str, np.ndarray]], plan: Design) -> dict:
-    """Return the R2 between noise-free responses, mean over subjects, and the gap."""
-    correlations = np.stack([draws["correlation"] for draws in everything])
-    defined = np.isfinite(correlations).all(axis=0)
+def _gap(everything: list[dict[str, np.ndarray]], plan: Design) -> dict:
+    """Return the R2 of noise-free responses over all subjects, and what it lacks to 1.
+
+    Sums over subjects are divided, not subjects averaged: the signal variance of one subject is
+    too uncertain to divide by.
+    """
+    signal = np.sum([draws["signal"] for draws in everything], axis=0)
+    explained = np.sum([draws["explained"] for draws in everything], axis=0)
+    r2_free = explained / np.where(signal > 0, signal, np.nan)
+    defined = np.isfinite(r2_free)
     if not defined[0] or defined.mean() < plan.interval:
         return {"noise_free": None, "gap": None, "noise_free_reason": UNCORRECTED}
-    kept = correlations[:, defined]
-    squared = _entry(np.mean(kept**2, axis=0), plan)
+    found = _entry(r2_free[defined], plan)
     return {
-        "noise_free": {
-            "correlation": _entry(kept.mean(axis=0), plan),
-            "r2": squared,
-            "n_draws_undefined": int(np.count_nonzero(~defined)),
-        },
+        "noise_free": {"r2": found, "n_draws_undefined": int(np.count_nonzero(~defined))},
         "gap": {
-            "estimate": 1 - squared["estimate"],
-            "interval": [1 - bound for bound in squared["interval"][::-1]],
+            "estimate": 1 - found["estimate"],
+            "interval": [1 - bound for bound in found["interval"][::-1]],
         },
         "noise_free_reason": None,
     }

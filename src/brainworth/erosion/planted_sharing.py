@@ -28,7 +28,7 @@ def shared_fraction(weights: dict[str, np.ndarray], n_shared: int) -> dict:
 
 
 def noise_free(means: dict[str, np.ndarray]) -> dict:
-    """Return the R2 of the calibrated mean of the others for a subject, without noise.
+    """Return the R2 of the calibrated mean of the others, over all subjects, without noise.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def noise_free(means: dict[str, np.ndarray]) -> dict:
         float(np.corrcoef(own, np.delete(values, s, axis=0).mean(axis=0))[0, 1])
         for s, own in enumerate(values)
     ]
-    r2 = float(np.mean(np.square(correlations)))
+    r2 = float(np.average(np.square(correlations), weights=values.var(axis=1)))
     return {
         "noise_free_r2": r2,
         "gap": 1 - r2,

@@ -85,5 +85,4 @@ def _shares(axes: Axes, regions: list[dict], planted: dict[str, dict]) -> None:
     axes.axhline(0, color=style.INK, linewidth=0.6)
     axes.axhline(1, color=style.INK, linewidth=0.6, linestyle=(0, (4, 2)))
     axes.set_ylabel("share of signal")
-    style.title(axes, "c", "Share of a subject’s stimulus-driven variance predicted from the others")
-
+    style.title(axes, "c", "Share of a subject’s stimulus-driven variance predicted from others")

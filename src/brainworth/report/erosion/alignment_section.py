@@ -81,7 +81,8 @@ def _reading(evidence: Evidence) -> list[list[str]]:
         f"The source gives {low:.2f} to {high:.2f} for RDMs after alignment, lower than without,"
         " and concludes that alignment hurts.",
         f"Its estimator gives {span([r['published']['estimate'] for r in regions], 2)} here; RDMs"
-        f" of all voxels on all stimuli give {span([r['all_stimuli']['estimate'] for r in rdm], 2)}.",
+        " of all voxels on all stimuli give"
+        f" {span([r['all_stimuli']['estimate'] for r in rdm], 2)}.",
         "A rotation leaves distances as they are, so a comparison of RDMs cannot show what an"
         " alignment is good for: on the same held-out stimuli the similarity is"
         f" {_mean(rdm, 'raw')} with all voxels, {_mean(rdm, 'truncated')} with components and"

@@ -80,13 +80,13 @@ def shares(evidence: Evidence, table: int) -> list[Flowable]:
         rows.append(row)
     rows += _missing(data, notes, 10 + truth)
     columns = [
-        *[Column("Region", "left"), Column("r")],
+        *[Column("Region", "left"), Column("pattern r", wraps=True)],
         *[Column("accuracy (%)"), Column("chance"), Column("fw. p")],
         *[Column("Procr."), Column("ridge"), Column("corrected"), Column("subjects")],
         Column("fw. p"),
         *([Column("Planted")] if truth else []),
     ]
-    groups = [("", 1), ("Pattern", 1), ("Identification", 3), ("Shared fraction", 5)]
+    groups = [("", 1), ("", 1), ("Identification", 3), ("Shared fraction", 5)]
     groups += [("", 1)] * truth
     caption = (
         "Held-out agreement of aligned patterns with the mean of the others, identification of"

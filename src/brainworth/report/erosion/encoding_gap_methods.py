@@ -36,8 +36,8 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " below zero.",
             "R² still depends on the noise of the predictor, of which one subject's one or two"
             " trials have more than the mean of the others. The gap is therefore 1 minus the"
-            " squared correlation between population and individual corrected for noise on both"
-            " sides (by the covariance of disjoint parts); an individual predicts itself without"
+            " R² between noise-free responses of population and individual, over all subjects, with"
+            " variances and covariances from disjoint trials; an individual predicts itself without"
             f" noise with R² 1. Intervals are over {whole(data['n_bootstrap'])} bootstrap samples"
             f" of stimuli, p-values from {whole(data['n_permutations'])} relabellings of each"
             " subject's stimuli, family-wise over regions.",

@@ -42,7 +42,8 @@ def r2(evidence: Evidence, table: int) -> list[Flowable]:
         "R² of the mean response of a region, averaged over n subjects, for trials that no"
         " predictor has seen: as it is (raw), with offset and slope fitted on other stimuli"
         f" (calibrated, with {percent(data['interval'])} % interval over stimuli), and in units of"
-        " standard deviations with a fitted slope (z). Units artefact: below zero raw and not below zero calibrated."
+        " standard deviations with a fitted slope (z). Units artefact: below zero raw and not"
+        " below zero calibrated."
     )
     return tables.table(table, caption, columns, rows, notes, groups=groups)
 
