@@ -20,7 +20,7 @@ def predict_all(found, seed=0, n_folds=5, fold=None):
         shared_fraction.predict(
             grams[s],
             parts[s],
-            shared_fraction.pooled([each for t, each in enumerate(grams) if t != s]),
+            [shared_fraction.scaled(each) for t, each in enumerate(grams) if t != s],
             fold,
             np.random.default_rng(seed + 1),
         )
@@ -140,7 +140,9 @@ def test_plain_r2_is_that_of_explicit_ridge(small):
     parts = [split(item) for item in small]
     mean = [each.mean() for each in parts]
     x = np.hstack([m / np.sqrt(np.sum((m - m.mean(axis=0)) ** 2)) for m in mean[1:]])
-    others = shared_fraction.pooled([shared_fraction.grams(each) for each in parts[1:]])
+    others = shared_fraction.pooled(
+        [shared_fraction.scaled(shared_fraction.grams(each)) for each in parts[1:]]
+    )
     np.testing.assert_allclose(others.mean, x @ x.T, atol=1e-9)
     test, train = np.arange(10), np.arange(10, 40)
     own = shared_fraction.grams(parts[0]).mean
@@ -160,11 +162,14 @@ def test_influence_is_the_slope_of_refitting(small):
     fold = folds(40, 4, np.random.default_rng(2))
     parts = [split(item) for item in small]
     grams = [shared_fraction.grams(each) for each in parts]
-    others = shared_fraction.pooled(grams[1:])
+    members = [shared_fraction.scaled(each) for each in grams[1:]]
+    others = shared_fraction.pooled(members)
     train = np.flatnonzero(fold != 0)
     halves = np.array_split(np.random.default_rng(4).permutation(train), 2)
     fits = [dual_ridge.fit(others.mean, grams[0].mean, half) for half in halves]
-    found = shared_fraction._cross_fitted(grams[0].mean, others, fits, np.flatnonzero(fold == 0))
+    found = shared_fraction._cross_fitted(
+        grams[0].mean, others, members, fits, np.flatnonzero(fold == 0)
+    )
     stimulus, step = halves[0][3], 1e-4
     mean = [each.mean() for each in parts]
     x = np.hstack([m / np.sqrt(np.sum((m - m.mean(axis=0)) ** 2)) for m in mean[1:]])

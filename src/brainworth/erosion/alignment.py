@@ -34,6 +34,8 @@ FEWEST_IN_FOLD = 5
 FEWEST_SUBJECTS_TO_RESAMPLE = 4
 #: Statistics with a null: relabelled held-out stimuli.
 TESTED = ("pattern_correlation", "identification", "shared_fraction")
+#: Of the null: each pair of folds is trained on and tested, in both orders.
+WIDER = np.sqrt(2)
 NO_SIGNAL = "the signal of no subject has an interval above 0, so there is nothing to divide by"
 
 
@@ -194,6 +196,7 @@ def analyse_region(
     split_up = [split(item) for item in found]
     patterns = [parts.mean() for parts in split_up]
     grams = [shared_fraction.grams(parts) for parts in split_up]
+    members = [shared_fraction.scaled(each) for each in grams]
     voxels = [item.n_voxels for item in found]
     aligned = [
         align(
@@ -210,13 +213,13 @@ def analyse_region(
         shared_fraction.predict(
             grams[s],
             split_up[s],
-            shared_fraction.pooled([each for t, each in enumerate(grams) if t != s]),
+            [each for t, each in enumerate(members) if t != s],
             plan.fold,
             stream(plan.seed, "alignment", "halves"),
         )
         for s in range(len(found))
     ]
-    by_stimulus, null_by_subject = _agreement(found, aligned, predictions, plan)
+    by_stimulus = _agreement(aligned, plan)
     errors = np.empty((len(found), plan.fold.size))
     for fold in aligned:
         errors[:, fold.test] = fold.errors([each.mean for each in grams])
@@ -228,10 +231,7 @@ def analyse_region(
         row["identification"] = float(by_stimulus["identification"][s].mean())
         subjects.append(row)
     reliable = [s for s, row in enumerate(subjects) if row["reason"] is None]
-    null = {name: values.mean(axis=0) for name, values in null_by_subject.items()}
-    null["shared_fraction"] = (
-        null_by_subject["shared_fraction"][reliable].mean(axis=0) if reliable else None
-    )
+    statistics = _relabelled(found, aligned, predictions, reliable, plan)
     row = {
         "region": found[0].region,
         "n_subjects": len(found),
@@ -239,44 +239,68 @@ def analyse_region(
         "components": [fold.dimension for fold in aligned],
         "published": {"estimate": alignment_rdms.published(aligned)},
         "rdm": alignment_rdms.similarities(aligned, patterns, plan.weights, plan.interval),
-        **_summary(by_stimulus, null, aligned, plan),
-        **_shares(subjects, draws, reliable, null["shared_fraction"], plan),
+        **_summary(by_stimulus, aligned, plan),
+        **_shares(subjects, draws, reliable, plan),
         "subjects": subjects,
     }
-    return row, null
+    for name, values in statistics.items():
+        row[name] |= {"statistic": float(values[0])} | against(values[0], values[1:], plan.interval)
+    return row, {name: values[1:] for name, values in statistics.items()}
 
 
-def _agreement(
+def _agreement(aligned: list[Aligned], plan: Design) -> dict[str, np.ndarray]:
+    """Return pattern correlation and whether it identifies, by subject and stimulus (S, I)."""
+    shape = (len(aligned[0].own), plan.fold.size)
+    values = {name: np.empty(shape) for name in ("pattern_correlation", "identification")}
+    for fold in aligned:
+        matrices = fold.agreement()
+        values["pattern_correlation"][:, fold.test] = np.einsum("sii->si", matrices)
+        own = np.arange(fold.test.size)
+        values["identification"][:, fold.test] = matrices.argmax(axis=2) == own
+    return values
+
+
+def _relabelled(
     found: list[shared.SharedResponses],
     aligned: list[Aligned],
     predictions: list[Prediction],
+    reliable: list[int],
     plan: Design,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return statistics by subject and stimulus (S, I), and by subject and relabelling (S, m)."""
-    n_draws = len(plan.labels[found[0].subject][0])
-    shape = (len(found), plan.fold.size)
-    values = {name: np.empty(shape) for name in ("pattern_correlation", "identification")}
-    null = {name: np.zeros((len(found), n_draws)) for name in TESTED}
+) -> dict[str, np.ndarray]:
+    """Return the statistic of each test for the true labels, then for each relabelling.
+
+    All are sums over pairs of subjects, and a subject keeps the labels of one draw in all its
+    pairs: each pair counts twice, and would vary too little if it were relabelled twice. Fits stay
+    as they are; what two folds agree on by chance is found twice, once in either, so that the
+    variance of the sum over folds is up to twice that of relabelled folds. The null is widened by
+    the root of that.
+    """
+    n, n_stimuli = len(found), plan.fold.size
+    names = TESTED if reliable else TESTED[:2]
+    answer = dict.fromkeys(names, 0.0)
     for number, fold in enumerate(aligned):
-        share = fold.test.size / plan.fold.size
-        for s, matrix in enumerate(fold.agreement()):
-            labels = plan.labels[found[s].subject][number]
-            best = matrix.argmax(axis=1)
-            rows = np.arange(fold.test.size)
-            values["pattern_correlation"][s, fold.test] = np.diag(matrix)
-            values["identification"][s, fold.test] = best == rows
-            null["pattern_correlation"][s] += share * matrix[rows, labels].mean(axis=1)
-            null["identification"][s] += share * (labels == best).mean(axis=1)
-            products = predictions[s].agreement[number][labels, rows].sum(axis=1)
-            null["shared_fraction"][s] += products / (2 * predictions[s].signal.sum())
-    return values, null
+        identity = np.arange(fold.test.size)
+        labels = [np.vstack([identity, plan.labels[item.subject][number]]) for item in found]
+        products, best = fold.with_members()
+        for s in range(n):
+            others = [t for t in range(n) if t != s]
+            for place, t in enumerate(others):
+                pair = labels[s], labels[t]
+                for name, matrix in zip(names, (products[s, t], best[s, t]), strict=False):
+                    share = n * (n - 1) * n_stimuli
+                    answer[name] = answer[name] + matrix[pair].sum(axis=1) / share
+                if s in reliable:
+                    matrix = predictions[s].agreement[number][place].T
+                    share = 2 * len(reliable) * predictions[s].signal.sum()
+                    answer[TESTED[2]] = answer[TESTED[2]] + matrix[pair].sum(axis=1) / share
+    for values in answer.values():
+        centre = values[1:].mean()
+        values[1:] = centre + WIDER * (values[1:] - centre)
+    return answer
 
 
 def _summary(
-    by_stimulus: dict[str, np.ndarray],
-    null: dict[str, np.ndarray],
-    aligned: list[Aligned],
-    plan: Design,
+    by_stimulus: dict[str, np.ndarray], aligned: list[Aligned], plan: Design
 ) -> dict[str, dict]:
     """Average over subjects; the interval is over stimuli, alignments taken as given."""
     answer = {}
@@ -286,7 +310,6 @@ def _summary(
         answer[name] = {
             "estimate": float(mean.mean()),
             "interval": list(percentile_interval(draws, plan.interval)),
-            **against(float(mean.mean()), null[name], plan.interval),
             "n": int(mean.size),
         }
     sizes = np.array([fold.test.size for fold in aligned])
@@ -332,9 +355,6 @@ def _subject(
     row["share"] = {
         name: _with_interval(value, draws[name][good], plan) for name, value in estimates.items()
     }
-    row["statistic"] = float(
-        sum(np.trace(each) for each in found.agreement) / (2 * found.signal.sum())
-    )
     return row, draws
 
 
@@ -342,7 +362,6 @@ def _shares(
     subjects: list[dict],
     draws: dict[int, dict[str, np.ndarray]],
     reliable: list[int],
-    null: np.ndarray | None,
     plan: Design,
 ) -> dict:
     """Average the shares over the subjects that have signal."""
@@ -359,9 +378,7 @@ def _shares(
         mean = np.mean([draws[s][key] for s in reliable], axis=0)
         answer[name] = _with_interval(values.mean(), mean[np.isfinite(mean)], plan)
     values = np.array([row["share"]["corrected"]["estimate"] for row in kept])
-    statistic = float(np.mean([row.pop("statistic") for row in kept]))
-    answer["shared_fraction"] |= against(statistic, null, plan.interval) | {
-        "statistic": statistic,
+    answer["shared_fraction"] |= {
         "n": len(reliable),
         **_over_subjects(values, plan),
     }

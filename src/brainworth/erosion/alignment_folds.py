@@ -34,8 +34,8 @@ class Aligned:
         Rotations to the mean of all subjects.
     own : array of shape (S, n, D)
         Scores of each subject, rotated to the mean of the others.
-    reference : array of shape (S, n, D)
-        The mean of the others that it was rotated to.
+    members : array of shape (S, S, n, D)
+        ``members[s, t]``: scores of subject t in the space that s was rotated to; own for t = s.
     scale : array of shape (S,)
         What the reference is multiplied with to predict a subject; from training stimuli.
     """
@@ -46,7 +46,7 @@ class Aligned:
     most_train: np.ndarray
     group: np.ndarray
     own: np.ndarray
-    reference: np.ndarray
+    members: np.ndarray
     scale: np.ndarray
 
     @property
@@ -54,15 +54,37 @@ class Aligned:
         """Number of components D."""
         return self.own.shape[-1]
 
+    @property
+    def reference(self) -> np.ndarray:
+        """Return the mean of the others that each subject was rotated to, shape (S, n, D)."""
+        return (self.members.sum(axis=1) - self.own) / (len(self.own) - 1)
+
     def agreement(self) -> np.ndarray:
         """Return the cosines of own (rows) and reference (columns) patterns, shape (S, n, n)."""
         return _unit(self.own) @ _unit(self.reference).transpose(0, 2, 1)
 
+    def with_members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each member adds to the agreement, and whom it is most like.
+
+        Returns
+        -------
+        products : array of shape (S, S, n, n)
+            Inner products of own unit patterns (rows) with those of each member (columns), scaled
+            so that the mean over members is near the cosine with their mean.
+        best : array of shape (S, S, n, n)
+            1 where the member's pattern in the column is the nearest to the own one in the row.
+        """
+        own = _unit(self.own)[:, None]
+        size = np.sqrt(np.mean(np.sum(self.reference**2, axis=-1), axis=-1))
+        products = own @ self.members.swapaxes(2, 3) / size[:, None, None, None]
+        nearest = (own @ _unit(self.members).swapaxes(2, 3)).argmax(axis=-1)
+        return products, nearest[..., None] == np.arange(own.shape[2])
+
     def errors(self, grams: list[np.ndarray]) -> np.ndarray:
         """Return squared errors over voxels of predicting each subject, shape (S, n)."""
         answer = np.empty(self.own.shape[:2])
-        for s, gram in enumerate(grams):
-            reference = self.scale[s] * self.reference[s]
+        for s, (gram, goal) in enumerate(zip(grams, self.reference, strict=True)):
+            reference = self.scale[s] * goal
             deviation = squared_deviations(gram, self.test, self.train)
             overlap = np.sum(self.own[s] * reference, axis=1)
             answer[s] = deviation - 2 * overlap + np.sum(reference**2, axis=1)
@@ -99,7 +121,8 @@ def align(
     scores, held_out = most_train[..., :d], most[..., :d]
     cross = cross_products(scores)
     group = generalized(cross)
-    own, reference, scale = np.empty_like(held_out), np.empty_like(held_out), []
+    own, scale = np.empty_like(held_out), []
+    members = np.empty((len(grams), *held_out.shape))
     for s in range(len(grams)):
         others = [t for t in range(len(grams)) if t != s]
         q = generalized(cross[np.ix_(others, others)], start=group[others])
@@ -107,8 +130,9 @@ def align(
         turn = rotation(scores[s].T @ goal)
         scale.append(np.sum((scores[s] @ turn) * goal) / np.sum(goal**2))
         own[s] = held_out[s] @ turn
-        reference[s] = np.mean(held_out[others] @ q, axis=0)
-    return Aligned(test, train, most, most_train, group, own, reference, np.array(scale))
+        members[s, others] = held_out[others] @ q
+        members[s, s] = own[s]
+    return Aligned(test, train, most, most_train, group, own, members, np.array(scale))
 
 
 def allowed(candidates: list[int], ranks: list[int], n_train: int) -> list[int]:

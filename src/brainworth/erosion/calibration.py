@@ -58,15 +58,14 @@ def r2(errors: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return 1 - (weights @ errors) / (weights.sum(axis=1) * covariance(y, y, weights))
 
 
-def relabelled_r2(x: np.ndarray, y: np.ndarray, fold: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the R2 of ``offset_slope`` for relabelled targets ``y[labels]``, shape (m,).
+def many_r2(x: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Return the R2 of ``offset_slope`` for each row of x and y of shape (m, I), shape (m,).
 
     The same numbers as `squared_errors` and `r2`, from sums over folds.
     """
     of_fold = (fold[:, None] == np.arange(fold.max() + 1)).astype(float)
-    n, sx, sxx = (values @ of_fold for values in (np.ones(len(x)), x, x**2))
-    drawn = y[labels]
-    sy, syy, sxy = drawn @ of_fold, drawn**2 @ of_fold, drawn @ (x[:, None] * of_fold)
+    n = of_fold.sum(axis=0)
+    sx, sxx, sy, syy, sxy = (values @ of_fold for values in (x, x**2, y, y**2, x * y))
 
     def training(values: np.ndarray) -> np.ndarray:
         return values.sum(axis=-1, keepdims=True) - values
@@ -82,7 +81,7 @@ def relabelled_r2(x: np.ndarray, y: np.ndarray, fold: np.ndarray, labels: np.nda
         + 2 * offset * slope * sx
         + slope**2 * sxx
     )
-    return 1 - errors.sum(axis=1) / np.sum((y - y.mean()) ** 2)
+    return 1 - errors.sum(axis=1) / np.sum((y - y.mean(axis=1, keepdims=True)) ** 2, axis=1)
 
 
 def zscore(values: np.ndarray) -> np.ndarray:

@@ -26,8 +26,8 @@ from brainworth.erosion.calibration import (
     CALIBRATIONS,
     covariance,
     fitted_slope,
+    many_r2,
     r2,
-    relabelled_r2,
     squared_errors,
 )
 from brainworth.erosion.familywise import add_familywise, against
@@ -202,7 +202,7 @@ def analyse_region(found: list[shared.SharedResponses], plan: Design) -> tuple[d
     whole = np.stack([parts.mean()[:, 0] for parts in split_up])
     single = np.stack([[parts.first[:, 0], parts.second[:, 0]] for parts in split_up])
     samples = np.vstack([np.ones(plan.fold.size), plan.weights])
-    everything, statistics = [], []
+    everything = []
     for s, item in enumerate(means):
         others = [t for t in range(len(means)) if t != s]
         population = whole[others].mean(axis=0)
@@ -212,11 +212,7 @@ def analyse_region(found: list[shared.SharedResponses], plan: Design) -> tuple[d
         draws["slope"] = fitted_slope(population, whole[s], samples)
         draws["published_population"] = r2((whole[s] - population) ** 2, whole[s], samples)
         everything.append(draws)
-        labels = np.vstack([np.arange(plan.fold.size), plan.labels[item.subject]])
-        statistics.append(
-            np.mean([relabelled_r2(population, y, plan.fold, labels) for y in single[s]], axis=0)
-        )
-    statistic = np.mean(statistics, axis=0)
+    statistic = _relabelled(found, whole, single, plan)
     row = {
         "region": found[0].region,
         "n_subjects": len(found),
@@ -251,6 +247,24 @@ def _predictions(
         answer[f"individual.{calibration}"] = np.mean(own, axis=0)
         answer[f"population.{calibration}"] = np.mean(other, axis=0)
     return answer
+
+
+def _relabelled(
+    found: list[shared.SharedResponses], whole: np.ndarray, single: np.ndarray, plan: Design
+) -> np.ndarray:
+    """Return the mean population R2 for the true labels, then for each relabelling.
+
+    A subject keeps its labels of one draw as target and as part of the population of others: pairs
+    of subjects count twice, and would vary too little if they were relabelled twice.
+    """
+    identity = np.arange(plan.fold.size)
+    labels = [np.vstack([identity, plan.labels[item.subject]]) for item in found]
+    total = sum(y[drawn] for y, drawn in zip(whole, labels, strict=True))
+    answer = 0.0
+    for own, targets, drawn in zip(whole, single, labels, strict=True):
+        population = (total - own[drawn]) / (len(found) - 1)
+        answer = answer + sum(many_r2(population, y[drawn], plan.fold) for y in targets)
+    return answer / (2 * len(found))
 
 
 def _ceiling(

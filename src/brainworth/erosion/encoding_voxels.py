@@ -35,10 +35,11 @@ def analyse(found: list[shared.SharedResponses], plan: Any) -> dict:
         return _without(reason)
     split_up = [split(item) for item in enough]
     grams = [shared_fraction.grams(parts) for parts in split_up]
+    members = [shared_fraction.scaled(each) for each in grams]
     samples = np.vstack([np.ones(plan.fold.size), plan.weights])
     draws: dict[str, list[np.ndarray]] = {"individual": [], "population": [], "noise_free": []}
     for s, parts in enumerate(split_up):
-        others = shared_fraction.pooled([each for t, each in enumerate(grams) if t != s])
+        others = [each for t, each in enumerate(members) if t != s]
         rng = stream(plan.seed, "encoding", "halves")
         found_here = shared_fraction.predict(grams[s], parts, others, plan.fold, rng)
         ceiling = found_here.ceiling(samples)

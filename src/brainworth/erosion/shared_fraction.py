@@ -66,8 +66,9 @@ class Prediction:
         How c A - c^2 P changes with the weight of each stimulus, in test and training.
     error, total : array of shape (I,)
         Squared error of the plain held-out prediction, and squared deviation of the response.
-    agreement : list of arrays of shape (n, n)
-        For each fold, inner products of predictions (rows) and responses (columns) of its stimuli.
+    agreement : list of arrays of shape (T, n, n)
+        For each fold and other subject, what that subject adds to inner products of predictions
+        (rows) with responses (columns) of the fold's stimuli.
     """
 
     explained: np.ndarray
@@ -104,19 +105,21 @@ def grams(parts: Parts) -> Grams:
     return Grams(first, second, share * first + (1 - share) * second)
 
 
+def scaled(found: Grams) -> Grams:
+    """Return the same for patterns of total variance 1."""
+    everyone = np.arange(len(found.mean))
+    scale = 1 / np.trace(centred(found.mean, everyone, everyone))
+    return Grams(scale * found.first, scale * found.second, scale * found.mean)
+
+
 def pooled(found: list[Grams]) -> Grams:
-    """Join the voxels of several subjects, each subject with the same total variance."""
-    scales = [1 / np.trace(centred(one.mean, *[np.arange(len(one.mean))] * 2)) for one in found]
-    return Grams(
-        *(
-            sum(scale * getattr(one, name) for scale, one in zip(scales, found, strict=True))
-            for name in ("first", "second", "mean")
-        )
-    )
+    """Join the voxels of several subjects."""
+    names = ("first", "second", "mean")
+    return Grams(*(sum(getattr(one, name) for one in found) for name in names))
 
 
 def predict(
-    target: Grams, parts: Parts, others: Grams, fold: np.ndarray, rng: np.random.Generator
+    target: Grams, parts: Parts, members: list[Grams], fold: np.ndarray, rng: np.random.Generator
 ) -> Prediction:
     """Predict one subject from the others, fold by fold.
 
@@ -124,21 +127,22 @@ def predict(
     ----------
     target, parts
         The subject that is predicted.
-    others : Grams
-        From `pooled`.
+    members : list of Grams
+        The others, from `scaled`, so that each has the same say.
     fold : array of shape (I,)
         Fold of each stimulus.
     rng : numpy.random.Generator
         Splits the training stimuli into halves.
     """
     n = len(fold)
+    others = pooled(members)
     signal, error, total = np.zeros(n), np.zeros(n), np.zeros(n)
     products = []
     for number in range(fold.max() + 1):
         test, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         halves = np.array_split(rng.permutation(train), 2)
         fits = [dual_ridge.fit(others.mean, target.mean, half, lighter=LIGHTER) for half in halves]
-        products.append(_cross_fitted(target.mean, others, fits, test))
+        products.append(_cross_fitted(target.mean, others, members, fits, test))
         # Sums about the mean of n stimuli are (n - 1) / n too small.
         first, second = (
             values[test] - values[test].mean(axis=0) for values in (parts.first, parts.second)
@@ -150,7 +154,7 @@ def predict(
     explained, influence, agreement = np.zeros(n), np.zeros(n), []
     for number, own in enumerate(products):
         c = _calibration([each for k, each in enumerate(products) if k != number])
-        explained[own.test] = c * np.diag(own.agreement) - c**2 * own.product
+        explained[own.test] = c * own.total - c**2 * own.product
         influence += c * own.slope_agreement - c**2 * own.slope_product
         agreement.append(c * own.agreement)
     return Prediction(explained, signal, influence + explained, error, total, agreement)
@@ -166,15 +170,22 @@ class _Products:
     slope_agreement: np.ndarray
     slope_product: np.ndarray
 
+    @property
+    def total(self) -> np.ndarray:
+        """Return what each test stimulus adds to A, shape (n,)."""
+        return np.einsum("tii->i", self.agreement)
+
 
 def _calibration(folds: list[_Products]) -> float:
     """Return what the predictions are multiplied with."""
-    agreement = sum(np.trace(each.agreement) for each in folds)
+    agreement = sum(each.total.sum() for each in folds)
     product = sum(each.product.sum() for each in folds)
     return float(np.clip(agreement / (2 * product), 1, MOST)) if product > 0 else 1.0
 
 
-def _cross_fitted(y: np.ndarray, others: Grams, fits: list[Dual], test: np.ndarray) -> _Products:
+def _cross_fitted(
+    y: np.ndarray, others: Grams, members: list[Grams], fits: list[Dual], test: np.ndarray
+) -> _Products:
     """Return A and P of a fold from two fits to disjoint halves of its training stimuli."""
     coefficients = []
     for fit in fits:
@@ -185,7 +196,8 @@ def _cross_fitted(y: np.ndarray, others: Grams, fits: list[Dual], test: np.ndarr
         coefficients.append(own)
     with_test = [centred(y, fit.train, test) for fit in fits]
     between = centred(y, fits[0].train, fits[1].train)
-    agreement = sum(m[0] @ block for m, block in zip(coefficients, with_test, strict=True))
+    # Not from the pooled coefficients: every member's part is needed to relabel it alone.
+    agreement = np.stack([_agreement(one.mean, fits, test, with_test) for one in members])
     (_, first_1, second_1), (_, first_2, second_2) = coefficients
     product = 0.5 * (
         np.einsum("ij,ij->i", first_1 @ between, second_2)
@@ -206,6 +218,17 @@ def _cross_fitted(y: np.ndarray, others: Grams, fits: list[Dual], test: np.ndarr
     return _Products(
         test, *(factor * part for part in (agreement, product, slope_agreement, slope_product))
     )
+
+
+def _agreement(
+    gram: np.ndarray, fits: list[Dual], test: np.ndarray, with_test: list[np.ndarray]
+) -> np.ndarray:
+    """Return what one member adds to inner products of predictions with responses, (n, n)."""
+    answer = np.zeros((test.size, test.size))
+    for fit, block in zip(fits, with_test, strict=True):
+        m = from_training_mean(gram, gram, test, fit.train) @ (fit.inverse @ block)
+        answer += m - m.mean(axis=0)
+    return answer
 
 
 def _plain(

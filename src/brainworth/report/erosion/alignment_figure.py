@@ -63,8 +63,11 @@ def _identified(axes: Axes, regions: list[dict]) -> None:
     found = [region["identification"] for region in regions]
     rows = [(100 * row["estimate"], [100 * bound for bound in row["interval"]]) for row in found]
     x = list(range(len(regions)))
-    null = [[100 * bound for bound in row["null_interval"]] for row in found]
-    style.bands(axes, x, null, 0.6, color=style.NULL, label="relabelled stimuli")
+    for place, row in zip(x, found, strict=True):
+        level = 100 * row["chance"]
+        label = None if place else "chance"
+        look = {"color": style.INK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
+        axes.plot([place - 0.4, place + 0.4], [level, level], label=label, **look)
     look = {"color": style.BLUE, "marker": "o", "label": "held-out stimuli named"}
     style.points(axes, x, rows, **look)
     axes.set_ylim(bottom=0)

@@ -36,7 +36,12 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " others' mean for the same stimulus, both less the mean of the training stimuli; a"
             " stimulus is identified if that is the largest among all stimuli of the fold. The null"
             f" relabels the held-out stimuli of each subject ({whole(data['n_permutations'])}"
-            " times); family-wise p-values take the largest standardised statistic over regions.",
+            " times, the same labels in all its pairs), fits taken as given; its statistics are"
+            " sums over pairs of subjects: the mean similarity of patterns, the stimuli identified"
+            " by one other subject, and A of the shared fraction. As folds are trained on each"
+            " other, the null is widened by the square root of 2, the most that this can do."
+            " Family-wise p-values take the"
+            " largest standardised statistic over regions.",
         ),
         layout.body(
             "<b>Shared fraction.</b> The held-out R² over all voxels of predicting a subject's mean"

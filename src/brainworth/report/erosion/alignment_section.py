@@ -62,10 +62,10 @@ def _caption(evidence: Evidence) -> str:
             "<b>Alignment.</b> <b>a</b> Similarity of RDMs on the same held-out stimuli, before and"
             " after truncation to components and rotation; grey lines: RDMs of all voxels and all"
             " stimuli. <b>b</b> Held-out stimuli that are identified by the mean of the other"
-            " subjects, and what relabelled stimuli give (boxes). <b>c</b> Share of a subject's"
+            " subjects. <b>c</b> Share of a subject's"
             " stimulus-driven variance that is predicted from the others.",
             "Diamonds: planted, an upper bound of what can be found." if truth else "",
-            "Identification inside the boxes, or a shared fraction whose interval reaches zero,"
+            "Identification at chance, or a shared fraction whose interval reaches zero,"
             " would have falsified that alignment recovers anything.",
         )
         if text

@@ -80,7 +80,7 @@ def shares(evidence: Evidence, table: int) -> list[Flowable]:
         rows.append(row)
     rows += _missing(data, notes, 10 + truth)
     columns = [
-        *[Column("Region", "left"), Column("pattern r", wraps=True)],
+        *[Column("Region", "left"), Column("pattern r")],
         *[Column("accuracy (%)"), Column("chance"), Column("fw. p")],
         *[Column("Procr."), Column("ridge"), Column("corrected"), Column("subjects")],
         Column("fw. p"),

@@ -63,7 +63,7 @@ def _caption(evidence: Evidence) -> str:
             " response and voxel by voxel. <b>c</b> Slope of the individual response on the"
             " population's.",
             "Diamonds: planted, for the mean response." if truth else "",
-            "Slopes below zero would have confirmed anti-prediction; slopes above zero falsify it.",
+            "Slopes below zero would have shown anti-prediction.",
         )
         if text
     )
@@ -75,12 +75,20 @@ def _reading(evidence: Evidence) -> list[list[str]]:
     same = [region["published"]["individual_same_trials"] for region in regions]
     raw = [region["published"]["population"]["estimate"] for region in regions]
     artefacts = sum(region["units_artefact"] for region in regions)
+    noisy = sum(region["individual"]["raw"]["estimate"] < 0 for region in regions)
     first = [
         f"The source gives an individual R² of {published.INDIVIDUAL_R2:g} and a “deeply negative”"
         " population R², read as anti-prediction.",
-        f"Here, in raw units, the population R² is {span(raw, 2)}; it is negative raw and not"
-        f" negative after calibration in {count(artefacts, len(regions))} regions, which is an"
-        " artefact of units.",
+        f"Here, in raw units, the population R² is {span(raw, 2)}.",
+        f"In {count(artefacts, len(regions))} regions it is negative raw and not negative after"
+        " calibration: an artefact of units, not anti-prediction."
+        if artefacts
+        else "In no region is it negative only for want of calibration.",
+        f"The raw R² of a subject's own other trials is negative in {count(noisy, len(regions))}"
+        " regions: a raw R² below zero says that a predictor is noisy or in other units, not that"
+        " it anti-predicts."
+        if noisy
+        else "",
         f"{layout.sentence_case(_anti(regions))}.",
         "A mean of repetitions predicts the very trials it is made of with an R² of"
         f" {span([row['estimate'] for row in same], 2)}; noise alone gives"
