@@ -2,7 +2,7 @@
 
 INPUTS   results/<study>/data/betas_*.h5, or RDMs measured elsewhere (config: rdms.file)
 OUTPUTS  results/<study>/erosion/rdms.h5    every region's RDMs, with parts for reliability
-         results/<study>/erosion/TEST.json  rsa, rdm_gap, fingerprinting, heteroscedasticity
+         results/<study>/erosion/TEST.json  one a test of erosion.tests
          results/<study>/erosion/planted.json  the truth, on simulated data
 """
 
@@ -136,6 +136,48 @@ rule heteroscedasticity:
         code=code("heteroscedasticity.py"),
     script:
         "../scripts/heteroscedasticity.py"
+
+
+rule alignment:
+    """Rotate subjects to each other and ask how much they share."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/alignment.json",
+    log:
+        f"{LOGS}/alignment.log",
+    benchmark:
+        f"{LOGS}/benchmarks/alignment.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.alignment"),
+        code=code("alignment.py"),
+    script:
+        "../scripts/alignment.py"
+
+
+rule encoding_gap:
+    """Predict mean responses from own trials and from other subjects."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/encoding_gap.json",
+    log:
+        f"{LOGS}/encoding_gap.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoding_gap.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.encoding_gap"),
+        code=code("encoding_gap.py"),
+    script:
+        "../scripts/encoding_gap.py"
 
 
 if SIMULATED:

@@ -33,6 +33,10 @@ NSD_ROIS = (
 OF_RDMS = {"rsa", "rdm_gap"}
 
 
+#: Tests that compare subjects.
+BETWEEN_SUBJECTS = {"rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting"}
+
+
 class Report(Section):
     """The PDF."""
 
@@ -76,7 +80,7 @@ class Config(Section):
                 "roi_means.dir and rdms.file are both set; a study has one kind of data: set one "
                 "of them to null"
             )
-        between = {"rsa", "rdm_gap", "fingerprinting"} & set(self.erosion.tests)
+        between = BETWEEN_SUBJECTS & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:
             raise ValueError(
                 f"subjects: {' and '.join(sorted(between))} compare subjects and need at least 2; "

@@ -19,6 +19,8 @@ from brainworth.befs import (
     verification,
 )
 from brainworth.erosion import (
+    alignment,
+    encoding_gap,
     fingerprinting,
     heteroscedasticity,
     measure,
@@ -189,12 +191,33 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
         "heteroscedasticity": heteroscedasticity.analyse(
             extracts, REGIONS, n_surrogates=60, n_bootstrap=60, interval=LEVEL, seed=SEED
         ),
+        "alignment": alignment.analyse(
+            extracts,
+            REGIONS,
+            n_folds=3,
+            dimensions=[5, 10],
+            n_permutations=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
+        "encoding_gap": encoding_gap.analyse(
+            extracts,
+            REGIONS,
+            n_folds=3,
+            n_permutations=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
     }
     params = {
         "rsa": {"erosion.rsa": {"comparison": "spearman"}},
         "rdm_gap": {},
         "fingerprinting": {"erosion.fingerprinting": {"n_subsamples": 2}},
         "heteroscedasticity": {},
+        "alignment": {},
+        "encoding_gap": {},
     }
     kept = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(

@@ -159,6 +159,32 @@ def test_rows_hold_the_numbers_of_their_region(finished, pages):
         truth = [row for row in known["heteroscedasticity"] if row["region"] == region["region"]]
         cells.append(numbers.number(truth[0]["true_cv2"]))
         assert in_order(text, region["region"], *cells)
+    for region in read_test["alignment"]["regions"]:
+        shares = [region["procrustes_share"], region["ridge_share"]]
+        cells = [numbers.number(region["pattern_correlation"]["estimate"])]
+        cells += [numbers.number(found["estimate"]) for found in shares]
+        found = region["shared_fraction"]
+        cells.append(numbers.estimate(found["estimate"], found["interval"]))
+        truth = [row for row in known["alignment"] if row["region"] == region["region"]]
+        cells.append(numbers.number(truth[0]["shared_fraction"]))
+        assert in_order(text, region["region"], *cells)
+        rdm = region["rdm"]["correlation"]
+        cells = [numbers.number(region["published"]["estimate"])]
+        for name in ("raw", "truncated", "aligned"):
+            cells.append(numbers.estimate(rdm[name]["estimate"], rdm[name]["interval"]))
+        assert in_order(text, region["region"], *cells)
+    for region in read_test["encoding_gap"]["regions"]:
+        cells = [numbers.number(region["ceiling"]["estimate"], 2)]
+        for who in ("individual", "population"):
+            found = region[who]["offset_slope"]
+            cells.append(numbers.number(region[who]["raw"]["estimate"], 2))
+            cells.append(numbers.estimate(found["estimate"], found["interval"], 2))
+        assert in_order(text, region["region"], *cells)
+        if region["gap"]:
+            truth = [row for row in known["encoding_gap"] if row["region"] == region["region"]]
+            cells = [numbers.estimate(region["gap"]["estimate"], region["gap"]["interval"], 2)]
+            cells.append(numbers.number(truth[0]["gap"], 2))
+            assert in_order(text, region["region"], *cells)
     for region in read_test["fingerprinting"]["regions"]:
         cells = [str(region["n_subjects"])]
         sides = [*region["published"].values(), region["rdm"], region["profile"]]
@@ -365,6 +391,18 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
             region["published_reason"] = "the grass is tall"
             region["rdm"]["corrected_identifiability"] = None
             region["rdm"]["identifiability"]["p_familywise"] = None
+        if test == "alignment":
+            region = data["regions"][0]
+            for name in ("shared_fraction", "ridge_share", "procrustes_share", "erosion"):
+                region[name] = None
+            region["share_reason"] = "the moon is blue"
+            found = data["regions"][1]["shared_fraction"]
+            found |= {"interval_subjects": None, "interval_subjects_reason": "the fog is thick"}
+        if test == "encoding_gap":
+            region = data["regions"][0]
+            region |= {"gap": None, "noise_free": None, "noise_free_reason": "the ice is thin"}
+            region |= {"voxelwise": None, "voxelwise_reason": "the hill is steep"}
+            region |= {"of_ceiling": None, "of_ceiling_reason": "the well is dry"}
         if test == "heteroscedasticity":
             for subject in data["regions"][0]["subjects"]:
                 subject["brown_forsythe"] = None
@@ -377,6 +415,10 @@ def test_missing_numbers_have_reasons(finished, tmp_path):
     text = " ".join(read(write(finished, tmp_path / "p.pdf", results=paths, figures=pngs)))
     text = " ".join(text.split())
     for reason in REASONS:
+        assert reason in text
+    for reason in ("The moon is blue.", "The fog is thick.", "The ice is thin."):
+        assert reason in text
+    for reason in ("The hill is steep.", "The well is dry."):
         assert reason in text
     assert "words" in text
 

@@ -30,6 +30,8 @@ TINY = {
         "rdm_gap": {"n_permutations": 100, "n_labellings": 100, "n_bootstrap": 100},
         "fingerprinting": {"n_subsamples": 2, "n_bootstrap": 100, "n_permutations": 100},
         "heteroscedasticity": {"n_surrogates": 100, "n_bootstrap": 100},
+        "alignment": {"n_folds": 3, "n_permutations": 100, "n_bootstrap": 100},
+        "encoding_gap": {"n_folds": 3, "n_permutations": 100, "n_bootstrap": 100},
     },
     # has tests of its own, which read no data
     "befs": {"run": False},

@@ -8,7 +8,7 @@ from project import TINY
 pytestmark = pytest.mark.workflow
 
 REPORT = {"figure", "claims", "paper"}
-TESTS = {"rsa", "rdm_gap", "fingerprinting", "heteroscedasticity"}
+TESTS = {"rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting", "heteroscedasticity"}
 FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
 EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
@@ -21,6 +21,8 @@ CONFIG_EDITS = {
     ("erosion", "rdm_gap", "comparison"): ("corr", {"rdm_gap", "planted"} | REPORT),
     ("erosion", "fingerprinting", "n_subsamples"): (3, {"fingerprinting"} | REPORT),
     ("erosion", "heteroscedasticity", "n_surrogates"): (200, {"heteroscedasticity"} | REPORT),
+    ("erosion", "alignment", "dimensions"): ([4, 8], {"alignment"} | REPORT),
+    ("erosion", "encoding_gap", "n_folds"): (4, {"encoding_gap"} | REPORT),
     ("interval",): (0.9, TESTS | REPORT),
     ("rois",): (["V1", "V2"], {"extract_betas"} | FROM_EXTRACTS),
     ("design", "min_repetitions"): (3, FROM_MATCHING),
@@ -37,6 +39,10 @@ MODULE_EDITS = {
     "erosion/rdm_gap.py": {"rdm_gap"} | REPORT,
     "erosion/identification.py": {"rdm_gap", "fingerprinting", "planted"} | REPORT,
     "erosion/measure.py": {"rdms", "rsa", "rdm_gap"} | REPORT,
+    "erosion/alignment_folds.py": {"alignment"} | REPORT,
+    "erosion/calibration.py": {"encoding_gap"} | REPORT,
+    "erosion/shared_fraction.py": {"alignment", "encoding_gap"} | REPORT,
+    "erosion/planted_sharing.py": {"planted"} | REPORT,
     "erosion/external.py": set(),
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth.erosion import fingerprinting, planted_rdm_gap, variance
+from brainworth.erosion import fingerprinting, planted_rdm_gap, planted_sharing, variance
 from brainworth.erosion import responses as shared
 from brainworth.erosion.compare import compare
 from brainworth.erosion.dissimilarity import correlation_rdm
@@ -50,7 +50,9 @@ def planted(
         For each test a list over regions. rsa: the mean and pairwise similarity of noise-free
         RDMs. rdm_gap: the gap between noise-free predictions. fingerprinting: 1 minus the mean
         similarity of different subjects, noise-free.
-        heteroscedasticity: the squared CV over stimuli of the true noise variance.
+        heteroscedasticity: the squared CV over stimuli of the true noise variance. alignment: the
+        share of stimulus-driven variance that shared features make. encoding_gap: R2 between
+        noise-free mean responses.
     """
     stimuli = shared.matched_stimuli(extracts)
     about_images = truth.read_images(images)
@@ -59,15 +61,22 @@ def planted(
     if "fingerprinting" in tests:
         found = [shared.read(path, regions[0]) for path in extracts.values()]
         used = fingerprinting.stimuli_in_both_halves(found)
+    repeated = None
+    if "encoding_gap" in tests:
+        repeated = np.isin(stimuli, shared.repeated_stimuli(extracts, 2, "the encoding gap"))
     result: dict[str, list] = {test: [] for test in tests}
     for region in regions:
-        patterns = {}
+        patterns, means, weights = {}, {}, {}
         for subject, path in extracts.items():
             rows = _truth_rows(path, region, about_subjects[subject])
-            if rows.size >= shared.MIN_VOXELS:
+            if rows.size:
                 columns = truth.own_features(subject, simulation)
                 features = about_images.features[np.ix_(stimuli, columns)].astype(np.float64)
-                patterns[subject] = features @ about_subjects[subject].weights[rows].T
+                clean = features @ about_subjects[subject].weights[rows].T
+                means[subject] = clean.mean(axis=1)
+            if rows.size >= shared.MIN_VOXELS:
+                patterns[subject] = clean
+                weights[subject] = about_subjects[subject].weights[rows]
         if "rsa" in tests and len(patterns) > 1:
             result["rsa"].append({"region": region} | _rsa(patterns, comparison))
         if "rdm_gap" in tests and gap_comparison is not None and len(patterns) > 1:
@@ -75,6 +84,12 @@ def planted(
             result["rdm_gap"].append({"region": region} | values)
         if used is not None and len(patterns) > 1:
             result["fingerprinting"].append({"region": region} | _identity(patterns, used))
+        if "alignment" in tests and len(weights) > 1:
+            values = planted_sharing.shared_fraction(weights, simulation.shared_features)
+            result["alignment"].append({"region": region} | values)
+        if repeated is not None and len(means) > 1:
+            values = planted_sharing.noise_free({s: y[repeated] for s, y in means.items()})
+            result["encoding_gap"].append({"region": region} | values)
         if "heteroscedasticity" in tests and patterns:
             values = _cv2(about_images.log_variance, stimuli, list(patterns))
             result["heteroscedasticity"].append({"region": region} | values)

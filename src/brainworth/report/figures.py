@@ -8,6 +8,8 @@ from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.erosion import (
+    alignment_figure,
+    encoding_gap_figure,
     fingerprinting_figure,
     heteroscedasticity_figure,
     rdm_gap_figure,
@@ -19,6 +21,8 @@ DRAWINGS = {
     "rdm_gap": rdm_gap_figure.drawing,
     "fingerprinting": fingerprinting_figure.drawing,
     "heteroscedasticity": heteroscedasticity_figure.drawing,
+    "alignment": alignment_figure.drawing,
+    "encoding_gap": encoding_gap_figure.drawing,
 }
 
 

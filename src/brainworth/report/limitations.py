@@ -46,7 +46,7 @@ def limitations(evidence: Evidence) -> list[Flowable]:
         )
     left_out = [test for test in TESTS if test not in evidence.tests]
     if left_out and evidence.source != "rdms":
-        names = ", ".join(NAMES.get(test, test) for test in left_out)
+        names = ", ".join({"rsa": "RSA"}.get(test, test.replace("_", " ")) for test in left_out)
         texts.append(f"<b>Tests left out of this study:</b> {names}.")
     texts += [SECTIONS[test].LIMITS for test in evidence.tests]
     untested = unanswered(list(evidence.claims.values()))

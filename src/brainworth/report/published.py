@@ -4,6 +4,7 @@ from __future__ import annotations
 
 #: Published numbers that figures show, by the id of their claim; a test holds them to the ledger.
 NUMBERS = {
+    "alignment-table": (0.05, 0.10),
     "rdm-gap-table": (-0.03, 0.08),
 }
 
@@ -43,6 +44,19 @@ REFERENCES = {
     "levene": (
         "Hines, W. G. S. & Hines, R. J. O. (2000). Increased power with modified forms of the "
         "Levene (Med) test for heterogeneity of variance. Biometrics 56, 451–454."
+    ),
+    "procrustes": (
+        "Schönemann, P. H. (1966). A generalized solution of the orthogonal Procrustes problem. "
+        "Psychometrika 31, 1–10."
+    ),
+    "gpa": "Gower, J. C. (1975). Generalized Procrustes analysis. Psychometrika 40, 33–51.",
+    "hyperalignment": (
+        "Haxby, J. V. et al. (2011). A common, high-dimensional model of the representational "
+        "space in human ventral temporal cortex. Neuron 72, 404–416."
+    ),
+    "gcv": (
+        "Golub, G. H., Heath, M. & Wahba, G. (1979). Generalized cross-validation as a method for "
+        "choosing a good ridge parameter. Technometrics 21, 215–223."
     ),
     "befs": (
         "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026). How much is brain data worth for "

@@ -8,7 +8,14 @@ from pydantic import Field
 
 from brainworth.sections.base import Count, Section
 
-TestName = Literal["rsa", "rdm_gap", "fingerprinting", "heteroscedasticity"]
+TestName = Literal[
+    "rsa",
+    "alignment",
+    "encoding_gap",
+    "rdm_gap",
+    "fingerprinting",
+    "heteroscedasticity",
+]
 
 
 class Rsa(Section):
@@ -43,6 +50,23 @@ class Heteroscedasticity(Section):
     n_bootstrap: Annotated[int, Field(ge=100)]
 
 
+class Alignment(Section):
+    """Rotation of subjects to each other, and what they share."""
+
+    n_folds: Annotated[int, Field(ge=3)]
+    dimensions: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
+    n_permutations: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
+class EncodingGap(Section):
+    """Individual against population prediction."""
+
+    n_folds: Annotated[int, Field(ge=3)]
+    n_permutations: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
 class Erosion(Section):
     """The erosion tests."""
 
@@ -51,3 +75,5 @@ class Erosion(Section):
     rdm_gap: RdmGap
     fingerprinting: Fingerprinting
     heteroscedasticity: Heteroscedasticity
+    alignment: Alignment
+    encoding_gap: EncodingGap

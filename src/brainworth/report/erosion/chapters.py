@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from brainworth.report.erosion import (
+    alignment_methods,
+    alignment_section,
+    encoding_gap_methods,
+    encoding_gap_section,
     fingerprinting_methods,
     fingerprinting_section,
     heteroscedasticity_methods,
@@ -19,6 +23,8 @@ SECTIONS = {
     "rdm_gap": rdm_gap_section,
     "fingerprinting": fingerprinting_section,
     "heteroscedasticity": heteroscedasticity_section,
+    "alignment": alignment_section,
+    "encoding_gap": encoding_gap_section,
 }
 
 #: Each has ``methods``.
@@ -27,4 +33,6 @@ METHODS = {
     "rdm_gap": rdm_gap_methods,
     "fingerprinting": fingerprinting_methods,
     "heteroscedasticity": heteroscedasticity_methods,
+    "alignment": alignment_methods,
+    "encoding_gap": encoding_gap_methods,
 }
