@@ -107,6 +107,7 @@ rule heteroscedasticity:
         f"{LOGS}/benchmarks/heteroscedasticity.tsv"
     conda:
         ENV
+    threads: 2
     resources:
         mem_mb=4000,
     params:
