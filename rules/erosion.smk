@@ -2,7 +2,7 @@
 
 INPUTS   results/<study>/data/betas_*.h5, or RDMs measured elsewhere (config: rdms.file)
 OUTPUTS  results/<study>/erosion/rdms.h5    every region's RDMs, with parts for reliability
-         results/<study>/erosion/TEST.json  rsa, fingerprinting, heteroscedasticity
+         results/<study>/erosion/TEST.json  rsa, fingerprinting, heteroscedasticity, ...
          results/<study>/erosion/planted.json  the truth, on simulated data
 """
 
@@ -115,6 +115,50 @@ rule heteroscedasticity:
         code=code("heteroscedasticity.py"),
     script:
         "../scripts/heteroscedasticity.py"
+
+
+rule variance_reliability:
+    """Ask whether that variance is the same in other voxels, trials and subjects."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/variance_reliability.json",
+    log:
+        f"{LOGS}/variance_reliability.log",
+    benchmark:
+        f"{LOGS}/benchmarks/variance_reliability.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.variance_reliability"),
+        code=code("variance_reliability.py"),
+    script:
+        "../scripts/variance_reliability.py"
+
+
+rule variance_predictability:
+    """Ask whether that variance can be predicted."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/variance_predictability.json",
+    log:
+        f"{LOGS}/variance_predictability.log",
+    benchmark:
+        f"{LOGS}/benchmarks/variance_predictability.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.variance_predictability"),
+        code=code("variance_predictability.py"),
+    script:
+        "../scripts/variance_predictability.py"
 
 
 if SIMULATED:

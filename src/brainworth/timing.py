@@ -12,6 +12,7 @@ from brainworth.errors import BrainworthError
 STAGES = (
     *("simulate_experiment", "simulate", "fetch_experiment", "fetch", "match_stimuli"),
     *("extract_betas", "import_rdms", "rdms", "rsa", "fingerprinting", "heteroscedasticity"),
+    *("variance_reliability", "variance_predictability"),
     *("planted", "befs", "figure", "paper"),
 )
 

@@ -24,6 +24,8 @@ from brainworth.erosion import (
     measure,
     rdms,
     rsa,
+    variance_predictability,
+    variance_reliability,
 )
 from brainworth.erosion.planted import planted
 from brainworth.nsd import betas, design, registry
@@ -168,11 +170,33 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
         "heteroscedasticity": heteroscedasticity.analyse(
             extracts, REGIONS, n_surrogates=60, n_bootstrap=60, interval=LEVEL, seed=SEED
         ),
+        "variance_reliability": variance_reliability.analyse(
+            extracts,
+            REGIONS,
+            n_splits=2,
+            n_surrogates=60,
+            n_permutations=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
+        "variance_predictability": variance_predictability.analyse(
+            extracts,
+            REGIONS,
+            n_components=5,
+            n_folds=3,
+            n_surrogates=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
     }
     params = {
         "rsa": {"erosion.rsa": {"comparison": "spearman"}},
         "fingerprinting": {"erosion.fingerprinting": {"n_subsamples": 2}},
         "heteroscedasticity": {},
+        "variance_reliability": {},
+        "variance_predictability": {},
     }
     kept = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(

@@ -8,7 +8,8 @@ from project import TINY
 pytestmark = pytest.mark.workflow
 
 REPORT = {"figure", "paper"}
-TESTS = {"rsa", "fingerprinting", "heteroscedasticity"}
+VARIANCE = {"variance_reliability", "variance_predictability"}
+TESTS = {"rsa", "fingerprinting", "heteroscedasticity"} | VARIANCE
 FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
 EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
@@ -19,6 +20,8 @@ CONFIG_EDITS = {
     ("erosion", "rsa", "comparison"): ("corr", {"rsa", "planted"} | REPORT),
     ("erosion", "fingerprinting", "n_subsamples"): (3, {"fingerprinting"} | REPORT),
     ("erosion", "heteroscedasticity", "n_surrogates"): (200, {"heteroscedasticity"} | REPORT),
+    ("erosion", "variance_reliability", "n_splits"): (3, {"variance_reliability"} | REPORT),
+    ("erosion", "variance_predictability", "n_folds"): (4, {"variance_predictability"} | REPORT),
     ("interval",): (0.9, TESTS | REPORT),
     ("rois",): (["V1", "V2"], {"extract_betas"} | FROM_EXTRACTS),
     ("design", "min_repetitions"): (3, FROM_MATCHING),
@@ -31,6 +34,9 @@ CONFIG_EDITS = {
 MODULE_EDITS = {
     "erosion/rsa.py": {"rsa"} | REPORT,
     "erosion/heteroscedasticity.py": {"heteroscedasticity"} | REPORT,
+    "erosion/variance_agreement.py": {"variance_reliability"} | REPORT,
+    "erosion/variance_halves.py": VARIANCE | REPORT,
+    "erosion/variance_predictors.py": {"variance_predictability"} | REPORT,
     "erosion/identification.py": {"fingerprinting", "planted"} | REPORT,
     "erosion/measure.py": {"rdms", "rsa"} | REPORT,
     "erosion/external.py": set(),

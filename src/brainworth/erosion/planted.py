@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth.erosion import fingerprinting, variance
+from brainworth.erosion import fingerprinting, planted_variance, variance
 from brainworth.erosion import responses as shared
 from brainworth.erosion.compare import compare
 from brainworth.erosion.dissimilarity import correlation_rdm
@@ -47,6 +47,7 @@ def planted(
         For each test a list over regions. rsa: the mean and pairwise similarity of noise-free
         RDMs. fingerprinting: 1 minus the mean similarity of different subjects, noise-free.
         heteroscedasticity: the squared CV over stimuli of the true noise variance.
+        variance_reliability, variance_predictability: see `planted_variance`.
     """
     stimuli = shared.matched_stimuli(extracts)
     about_images = truth.read_images(images)
@@ -71,6 +72,10 @@ def planted(
         if "heteroscedasticity" in tests and patterns:
             values = _cv2(about_images.log_variance, stimuli, list(patterns))
             result["heteroscedasticity"].append({"region": region} | values)
+        for test, of_test in planted_variance.TESTS.items():
+            if test in tests and patterns:
+                known = of_test(about_images.log_variance, extracts, list(patterns))
+                result[test].append({"region": region} | known)
     return {"n_stimuli": int(stimuli.size)} | result
 
 

@@ -7,12 +7,20 @@ from pathlib import Path
 from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
-from brainworth.report.erosion import fingerprinting_figure, heteroscedasticity_figure, rsa_figure
+from brainworth.report.erosion import (
+    fingerprinting_figure,
+    heteroscedasticity_figure,
+    rsa_figure,
+    variance_predictability_figure,
+    variance_reliability_figure,
+)
 
 DRAWINGS = {
     "rsa": rsa_figure.drawing,
     "fingerprinting": fingerprinting_figure.drawing,
     "heteroscedasticity": heteroscedasticity_figure.drawing,
+    "variance_reliability": variance_reliability_figure.drawing,
+    "variance_predictability": variance_predictability_figure.drawing,
 }
 
 
@@ -27,7 +35,8 @@ def draw(
 
     Parameters
     ----------
-    test : {"rsa", "fingerprinting", "heteroscedasticity"}
+    test : str
+        One of `DRAWINGS`.
     result : path
         The JSON of this test.
     planted : path or None

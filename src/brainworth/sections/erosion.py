@@ -8,7 +8,13 @@ from pydantic import Field
 
 from brainworth.sections.base import Count, Section
 
-TestName = Literal["rsa", "fingerprinting", "heteroscedasticity"]
+TestName = Literal[
+    "rsa",
+    "fingerprinting",
+    "heteroscedasticity",
+    "variance_reliability",
+    "variance_predictability",
+]
 
 
 class Rsa(Section):
@@ -34,6 +40,24 @@ class Heteroscedasticity(Section):
     n_bootstrap: Annotated[int, Field(ge=100)]
 
 
+class VarianceReliability(Section):
+    """Stability of the variance."""
+
+    n_splits: Count
+    n_surrogates: Annotated[int, Field(ge=100)]
+    n_permutations: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
+class VariancePredictability(Section):
+    """Predictability of the variance."""
+
+    n_components: Count
+    n_folds: Annotated[int, Field(ge=2, le=10)]
+    n_surrogates: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
 class Erosion(Section):
     """The erosion tests."""
 
@@ -41,3 +65,5 @@ class Erosion(Section):
     rsa: Rsa
     fingerprinting: Fingerprinting
     heteroscedasticity: Heteroscedasticity
+    variance_reliability: VarianceReliability
+    variance_predictability: VariancePredictability

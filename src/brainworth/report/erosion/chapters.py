@@ -9,6 +9,10 @@ from brainworth.report.erosion import (
     heteroscedasticity_section,
     rsa_methods,
     rsa_section,
+    variance_predictability_methods,
+    variance_predictability_section,
+    variance_reliability_methods,
+    variance_reliability_section,
 )
 
 #: Each has ``abstract``, ``claims``, ``results`` and ``LIMITS``.
@@ -16,6 +20,8 @@ SECTIONS = {
     "rsa": rsa_section,
     "fingerprinting": fingerprinting_section,
     "heteroscedasticity": heteroscedasticity_section,
+    "variance_reliability": variance_reliability_section,
+    "variance_predictability": variance_predictability_section,
 }
 
 #: Each has ``methods``.
@@ -23,4 +29,6 @@ METHODS = {
     "rsa": rsa_methods,
     "fingerprinting": fingerprinting_methods,
     "heteroscedasticity": heteroscedasticity_methods,
+    "variance_reliability": variance_reliability_methods,
+    "variance_predictability": variance_predictability_methods,
 }
