@@ -22,7 +22,7 @@ def limitations(evidence: Evidence) -> list[Flowable]:
     if evidence.source == "rdms":
         texts.append(
             "<b>RDMs measured elsewhere.</b> How they were made was not checked. The tests that"
-            " need responses (fingerprinting, heteroscedasticity) cannot be run, and the claims"
+            " need responses (fingerprinting, those of the variance) cannot be run, and the claims"
             " were made about other data."
         )
     if evidence.source in ("local", "s3"):
@@ -32,7 +32,7 @@ def limitations(evidence: Evidence) -> list[Flowable]:
         )
     left_out = [test for test in TESTS if test not in evidence.tests]
     if left_out and evidence.source != "rdms":
-        names = ", ".join({"rsa": "RSA"}.get(test, test) for test in left_out)
+        names = ", ".join({"rsa": "RSA"}.get(test, test.replace("_", " ")) for test in left_out)
         texts.append(f"<b>Tests left out of this study:</b> {names}.")
     texts += [SECTIONS[test].LIMITS for test in evidence.tests]
     texts.append(
