@@ -129,6 +129,7 @@ rule heteroscedasticity:
         f"{LOGS}/benchmarks/heteroscedasticity.tsv"
     conda:
         ENV
+    threads: 2
     resources:
         mem_mb=4000,
     params:
@@ -178,6 +179,48 @@ rule encoding_gap:
         code=code("encoding_gap.py"),
     script:
         "../scripts/encoding_gap.py"
+rule variance_reliability:
+    """Ask whether that variance is the same in other voxels, trials and subjects."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/variance_reliability.json",
+    log:
+        f"{LOGS}/variance_reliability.log",
+    benchmark:
+        f"{LOGS}/benchmarks/variance_reliability.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.variance_reliability"),
+        code=code("variance_reliability.py"),
+    script:
+        "../scripts/variance_reliability.py"
+
+
+rule variance_predictability:
+    """Ask whether that variance can be predicted."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/variance_predictability.json",
+    log:
+        f"{LOGS}/variance_predictability.log",
+    benchmark:
+        f"{LOGS}/benchmarks/variance_predictability.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.variance_predictability"),
+        code=code("variance_predictability.py"),
+    script:
+        "../scripts/variance_predictability.py"
 
 
 if SIMULATED:

@@ -12,5 +12,6 @@ with job(snakemake) as given:
         **given["erosion.heteroscedasticity"],
         interval=given["interval"],
         seed=given["seed"],
+        n_threads=snakemake.threads,
     )
     write_result(snakemake, given, given["study"], data)

@@ -66,13 +66,35 @@ def fit(x: np.ndarray, y: np.ndarray, alphas: np.ndarray = ALPHAS) -> Ridge:
     left, values = _left_singular(x_centred)
     rotated = left.T @ y_centred
     penalties = scale * np.asarray(alphas)
-    errors = np.stack(
-        [_leave_one_out(left, values, rotated, y_centred, penalty) for penalty in penalties]
-    )
+    errors = _errors(left, values, rotated, y_centred, penalties)
     alpha = penalties[np.argmin(errors, axis=0)]
     # X' (X X' + a)^-1 y, without the directions that X does not have
     weights = x_centred.T @ (left @ (rotated / (values[:, None] + alpha)))
     return Ridge(weights, y_mean - x_mean @ weights, alpha)
+
+
+def leave_one_out(x: np.ndarray, y: np.ndarray, alphas: np.ndarray = ALPHAS) -> np.ndarray:
+    """Return the mean squared leave-one-out error of each penalty and target, shape (A, T).
+
+    Parameters
+    ----------
+    x, y, alphas : arrays
+        As in `fit`.
+    """
+    x_centred, y_centred = x - x.mean(axis=0), y - y.mean(axis=0)
+    left, values = _left_singular(x_centred)
+    penalties = np.mean(np.sum(x_centred**2, axis=1)) * np.asarray(alphas)
+    return _errors(left, values, left.T @ y_centred, y_centred, penalties)
+
+
+def _errors(
+    left: np.ndarray,
+    values: np.ndarray,
+    rotated: np.ndarray,
+    y: np.ndarray,
+    penalties: np.ndarray,
+) -> np.ndarray:
+    return np.stack([_leave_one_out(left, values, rotated, y, penalty) for penalty in penalties])
 
 
 def _left_singular(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

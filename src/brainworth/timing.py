@@ -13,6 +13,7 @@ STAGES = (
     *("simulate_experiment", "simulate", "fetch_experiment", "fetch", "match_stimuli"),
     *("extract_betas", "import_rdms", "rdms", "rsa", "fingerprinting", "heteroscedasticity"),
     *("alignment", "encoding_gap"),
+    *("variance_reliability", "variance_predictability"),
     *("planted", "befs", "figure", "paper"),
 )
 

@@ -24,6 +24,8 @@ def test_profile_equals_plain_variance():
     contrasts = variance.contrasts_of(values, stimulus, 60)
     expected = [values[stimulus == i].var(axis=0, ddof=1).mean() for i in range(60)]
     np.testing.assert_allclose(variance.variance_profile(contrasts), expected, rtol=1e-12)
+    products = variance.products_of(contrasts)
+    np.testing.assert_allclose(variance.variance_profile(products), expected, rtol=1e-12)
 
 
 def test_contrasts_are_orthonormal_and_free_of_the_mean():
@@ -58,7 +60,7 @@ def test_noise_concentration_is_unbiased_with_few_trials():
     for _ in range(200):
         noise = rng.normal(size=(60, n_voxels)) * np.sqrt(spectrum)
         contrasts = variance.contrasts_of(noise, np.repeat(np.arange(20), 3), 20)
-        found.append(variance.noise_concentration(contrasts))
+        found.append(variance.noise_concentration(variance.products_of(contrasts)))
         sample = np.linalg.eigvalsh(np.cov(contrasts.values.T))
         naive.append((sample**2).sum() / sample.sum() ** 2)
     error = np.std(found) / np.sqrt(len(found))
@@ -76,7 +78,7 @@ def test_true_cv2_recovers_the_planted_value(log_sd):
         contrasts = variance.contrasts_of(values, stimulus, 60)
         profile = variance.variance_profile(contrasts)
         ones = np.ones((1, 60))
-        concentration = variance.noise_concentration(contrasts)
+        concentration = variance.noise_concentration(variance.products_of(contrasts))
         found.append(variance.true_cv2(profile, contrasts.degrees, concentration, ones)[0])
         planted.append(variance.true_cv2(truth, np.ones(60), 0.0, ones)[0])
     difference = np.array(found) - np.array(planted)

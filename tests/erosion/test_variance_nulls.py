@@ -5,7 +5,6 @@ import pytest
 from scipy import stats as scipy_stats
 from test_variance import draw
 
-from brainworth.erosion import responses as shared
 from brainworth.erosion import variance, variance_nulls
 from brainworth.stats import permutation_p
 
@@ -13,7 +12,8 @@ from brainworth.stats import permutation_p
 def p_value(values, stimulus, n_stimuli, rng, statistic="cv", n_surrogates=99):
     contrasts = variance.contrasts_of(values, stimulus, n_stimuli)
     observed = variance.spread(variance.variance_profile(contrasts))[statistic]
-    null = variance_nulls.rotation_null([contrasts], n_surrogates, rng)[:, 0]
+    products = variance.products_of(contrasts)
+    null = variance_nulls.rotation_null([products], n_surrogates, rng)[:, 0]
     return permutation_p(float(observed), variance.spread(null)[statistic])
 
 
@@ -37,7 +37,8 @@ def test_rotation_uses_blocks_that_keep_the_total_variance():
     values, stimulus, _ = draw(rng, 120, 10, counts=np.full(120, 3))
     contrasts = variance.contrasts_of(values, stimulus, 120)
     assert len(contrasts.values) > 3 * variance_nulls._BLOCK
-    null = variance_nulls.rotation_null([contrasts], 20, rng)[:, 0]
+    products = variance.products_of(contrasts)
+    null = variance_nulls.rotation_null([products], 20, rng)[:, 0]
     total = variance.variance_profile(contrasts).sum()
     np.testing.assert_allclose(null.sum(axis=1), total, rtol=1e-10)
 
@@ -49,14 +50,15 @@ def test_rotation_of_regions_together_equals_rotating_the_trials():
     first = variance.contrasts_of(values, stimulus, 30)
     doubled = variance.contrasts_of(np.hstack([values, values]), stimulus, 30)
     few = variance.contrasts_of(values[:, :3], stimulus, 30)
-    null = variance_nulls.rotation_null([first, doubled, few], 25, rng)
+    found = [variance.products_of(contrasts) for contrasts in (first, doubled, few)]
+    null = variance_nulls.rotation_null(found, 25, rng)
     np.testing.assert_allclose(null[:, 0], null[:, 1], rtol=1e-8)
     assert not np.allclose(null[:, 0], null[:, 2])
 
 
-def test_random_rotations_are_orthogonal_and_have_no_preferred_direction():
+def testrandom_rotations_are_orthogonal_and_have_no_preferred_direction():
     rng = np.random.default_rng(15)
-    q = variance_nulls._random_rotations(rng, 4000, 3)
+    q = variance_nulls.random_rotations(rng, 4000, 3)
     np.testing.assert_allclose(
         q @ q.transpose(0, 2, 1), np.tile(np.eye(3), (4000, 1, 1)), atol=1e-12
     )
@@ -67,21 +69,27 @@ def test_random_rotations_are_orthogonal_and_have_no_preferred_direction():
             assert scipy_stats.kstest(q[:, i, j], uniform.cdf).pvalue > 1e-4
 
 
-def responses_of(values, stimulus, n_stimuli, session=None):
-    order = np.argsort(stimulus, kind="stable")
-    repetition = np.empty_like(stimulus)
-    for i in range(n_stimuli):
-        rows = order[stimulus[order] == i]
-        repetition[rows] = np.arange(rows.size)
-    session = np.ones_like(stimulus) if session is None else session
-    return shared.SharedResponses("subj01", "V1", values, stimulus, repetition, session, n_stimuli)
+def exchange(values, stimulus, n_stimuli, n_surrogates, rng, session=None):
+    contrasts = variance.contrasts_of(values, stimulus, n_stimuli)
+    exchanged = variance_nulls.exchanges(stimulus, session, n_surrogates, rng)
+    return variance_nulls.exchange_null(variance.products_of(contrasts), exchanged)
+
+
+def test_rotations_equal_the_qr_decomposition():
+    """With the signs of a positive diagonal of R (Mezzadri 2007)."""
+    for size in (1, 3, 64):
+        found = variance_nulls.random_rotations(np.random.default_rng(22), 20, size)
+        q, r = np.linalg.qr(np.random.default_rng(22).standard_normal((20, size, size)))
+        expected = q * np.sign(np.einsum("mii->mi", r))[:, None, :]
+        np.testing.assert_allclose(found, expected, atol=1e-10)
+        identity = np.tile(np.eye(size), (20, 1, 1))
+        np.testing.assert_allclose(found.transpose(0, 2, 1) @ found, identity, atol=1e-13)
 
 
 def test_exchange_equals_exchanging_trials_by_hand():
     rng = np.random.default_rng(16)
     values, stimulus, _ = draw(rng, 12, 5)
-    item = responses_of(values, stimulus, 12)
-    found = variance_nulls.exchange_null(item, 3, np.random.default_rng(99), within_session=False)
+    found = exchange(values, stimulus, 12, 3, np.random.default_rng(99))
     counts = np.bincount(stimulus)
     residuals = np.array(
         [
@@ -103,9 +111,8 @@ def test_exchange_within_session_keeps_session_differences():
     stimulus = np.repeat(np.arange(n), 2)
     session = np.repeat([1, 2], n)  # stimuli 0..39 in session 1, the others in session 2
     values = rng.normal(size=(2 * n, 20)) * np.where(session == 1, 1.0, 3.0)[:, None]
-    item = responses_of(values, stimulus, n, session)
-    within = variance_nulls.exchange_null(item, 50, rng, within_session=True)
-    across = variance_nulls.exchange_null(item, 50, rng, within_session=False)
+    within = exchange(values, stimulus, n, 50, rng, session)
+    across = exchange(values, stimulus, n, 50, rng)
     noisy = np.arange(n) >= n // 2
     assert within[:, noisy].mean() > 7 * within[:, ~noisy].mean()
     assert across[:, noisy].mean() < 1.3 * across[:, ~noisy].mean()
@@ -116,8 +123,7 @@ def test_exchange_is_conservative_not_liberal():
     p = []
     for _ in range(150):
         values, stimulus, _ = draw(rng, 30, 10, 4)
-        item = responses_of(values, stimulus, 30)
-        null = variance_nulls.exchange_null(item, 99, rng, within_session=False)
+        null = exchange(values, stimulus, 30, 99, rng)
         contrasts = variance.contrasts_of(values, stimulus, 30)
         observed = variance.spread(variance.variance_profile(contrasts))["cv"]
         p.append(permutation_p(float(observed), variance.spread(null)["cv"]))

@@ -27,6 +27,8 @@ from brainworth.erosion import (
     rdm_gap,
     rdms,
     rsa,
+    variance_predictability,
+    variance_reliability,
 )
 from brainworth.erosion.planted import planted
 from brainworth.nsd import betas, design, registry
@@ -201,11 +203,31 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
             interval=LEVEL,
             seed=SEED,
         ),
+        "variance_reliability": variance_reliability.analyse(
+            extracts,
+            REGIONS,
+            n_splits=2,
+            n_surrogates=60,
+            n_permutations=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
         "encoding_gap": encoding_gap.analyse(
             extracts,
             REGIONS,
             n_folds=3,
             n_permutations=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
+        "variance_predictability": variance_predictability.analyse(
+            extracts,
+            REGIONS,
+            n_components=5,
+            n_folds=3,
+            n_surrogates=60,
             n_bootstrap=60,
             interval=LEVEL,
             seed=SEED,
@@ -218,6 +240,8 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
         "heteroscedasticity": {},
         "alignment": {},
         "encoding_gap": {},
+        "variance_reliability": {},
+        "variance_predictability": {},
     }
     kept = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(

@@ -32,6 +32,18 @@ TINY = {
         "heteroscedasticity": {"n_surrogates": 100, "n_bootstrap": 100},
         "alignment": {"n_folds": 3, "n_permutations": 100, "n_bootstrap": 100},
         "encoding_gap": {"n_folds": 3, "n_permutations": 100, "n_bootstrap": 100},
+        "variance_reliability": {
+            "n_splits": 2,
+            "n_surrogates": 100,
+            "n_permutations": 100,
+            "n_bootstrap": 100,
+        },
+        "variance_predictability": {
+            "n_components": 5,
+            "n_folds": 3,
+            "n_surrogates": 100,
+            "n_bootstrap": 100,
+        },
     },
     # has tests of its own, which read no data
     "befs": {"run": False},

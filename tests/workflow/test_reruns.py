@@ -9,6 +9,8 @@ pytestmark = pytest.mark.workflow
 
 REPORT = {"figure", "claims", "paper"}
 TESTS = {"rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting", "heteroscedasticity"}
+VARIANCE = {"variance_reliability", "variance_predictability"}
+TESTS |= VARIANCE
 FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
 EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
@@ -23,6 +25,8 @@ CONFIG_EDITS = {
     ("erosion", "heteroscedasticity", "n_surrogates"): (200, {"heteroscedasticity"} | REPORT),
     ("erosion", "alignment", "dimensions"): ([4, 8], {"alignment"} | REPORT),
     ("erosion", "encoding_gap", "n_folds"): (4, {"encoding_gap"} | REPORT),
+    ("erosion", "variance_reliability", "n_splits"): (3, {"variance_reliability"} | REPORT),
+    ("erosion", "variance_predictability", "n_folds"): (4, {"variance_predictability"} | REPORT),
     ("interval",): (0.9, TESTS | REPORT),
     ("rois",): (["V1", "V2"], {"extract_betas"} | FROM_EXTRACTS),
     ("design", "min_repetitions"): (3, FROM_MATCHING),
@@ -43,6 +47,9 @@ MODULE_EDITS = {
     "erosion/calibration.py": {"encoding_gap"} | REPORT,
     "erosion/shared_fraction.py": {"alignment", "encoding_gap"} | REPORT,
     "erosion/planted_sharing.py": {"planted"} | REPORT,
+    "erosion/variance_agreement.py": {"variance_reliability"} | REPORT,
+    "erosion/variance_halves.py": VARIANCE | REPORT,
+    "erosion/variance_predictors.py": {"variance_predictability"} | REPORT,
     "erosion/external.py": set(),
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,

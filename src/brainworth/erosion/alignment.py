@@ -153,9 +153,12 @@ def analyse(
         seed=seed,
     )
     rows, nulls, missing = [], [], []
+    regions = shared.regions_for(extracts, regions, shared.PATTERNS)
     for region in tqdm(regions, desc="alignment", disable=None):
-        found = [shared.read(path, region, stimuli) for path in extracts.values()]
-        found = [item for item in found if item.n_voxels >= shared.MIN_VOXELS]
+        read = [
+            shared.read_region(path, region, shared.PATTERNS, stimuli) for path in extracts.values()
+        ]
+        found = [item for item in read if item is not None]
         if len(found) < 2:
             missing.append(region)
             continue

@@ -111,7 +111,6 @@ def analyse(
     n_bootstrap: int,
     interval: float,
     seed: int,
-    fewest_voxels: int = 1,
 ) -> dict:
     """Run the test on all regions.
 
@@ -128,9 +127,6 @@ def analyse(
         Nominal coverage.
     seed : int
         Root seed of the study.
-    fewest_voxels : int
-        A subject with fewer lacks the region. A mean needs one; what is computed voxel by voxel
-        needs `responses.MIN_VOXELS` and is left out with a reason where there are fewer.
 
     Returns
     -------
@@ -156,8 +152,10 @@ def analyse(
     )
     rows, nulls, missing = [], [], []
     for region in tqdm(regions, desc="encoding gap", disable=None):
-        found = [shared.read(path, region, stimuli) for path in extracts.values()]
-        found = [item for item in found if item.n_voxels >= fewest_voxels]
+        read = [
+            shared.read_region(path, region, shared.PROFILES, stimuli) for path in extracts.values()
+        ]
+        found = [item for item in read if item is not None]
         if len(found) < 2:
             missing.append(region)
             continue
@@ -172,7 +170,7 @@ def analyse(
         "n_permutations": n_permutations,
         "n_bootstrap": n_bootstrap,
         "interval": interval,
-        "min_voxels": fewest_voxels,
+        "min_voxels": shared.MIN_VOXELS,
         "target": TARGET,
         "units": "z-scored within session and voxel, then averaged over voxels",
         "missing_regions": missing,

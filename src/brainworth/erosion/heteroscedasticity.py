@@ -13,6 +13,7 @@ has been removed.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 from brainworth.erosion import responses as shared
 from brainworth.erosion import variance, variance_nulls
+from brainworth.erosion.compiled import in_blocks
 from brainworth.stats import (
     max_statistic_p,
     multiplicities,
@@ -41,6 +43,7 @@ def analyse(
     n_bootstrap: int,
     interval: float,
     seed: int,
+    n_threads: int = 1,
 ) -> dict:
     """Run the test on all regions.
 
@@ -55,6 +58,8 @@ def analyse(
         Nominal coverage.
     seed : int
         Root seed of the study.
+    n_threads : int
+        Subjects analysed at the same time; does not change the result.
 
     Returns
     -------
@@ -69,18 +74,23 @@ def analyse(
     """
     stimuli = shared.repeated_stimuli(extracts, 2, "heteroscedasticity")
     weights = multiplicities(stream(seed, "variance", "bootstrap"), n_bootstrap, stimuli.size)
+    paths = list(extracts.values())
+    done: list[list[tuple[str, dict, dict]]] = [[] for _ in paths]
+    with tqdm(total=len(paths), desc="variance", disable=None) as progress:
+
+        def one_subject(part: slice) -> None:
+            for number in range(part.start, part.stop):
+                done[number] = _analyse_subject(
+                    paths[number], regions, stimuli, weights, n_surrogates, interval, seed
+                )
+                progress.update()
+
+        in_blocks(one_subject, len(paths), 1, n_threads)
     rows: dict[str, list[dict]] = {region: [] for region in regions}
     draws: dict[str, list[dict]] = {region: [] for region in regions}
-    for path in tqdm(extracts.values(), desc="variance", disable=None):
-        read = [shared.read_region(path, region, shared.PROFILES, stimuli) for region in regions]
-        found = [item for item in read if item is not None]
-        if not found:
-            continue
-        null = variance_nulls.draw_all(found, n_surrogates, seed)
-        for number, item in enumerate(found):
-            row, draw = _analyse_subject(item, null, number, weights, interval, seed)
-            rows[item.region].append(row)
-            draws[item.region].append(draw)
+    for region, row, draw in (found for subject in done for found in subject):
+        rows[region].append(row)
+        draws[region].append(draw)
     present = [region for region in regions if rows[region]]
     summary = [_summarise(region, rows[region], draws[region], interval) for region in present]
     _add_familywise(summary, [draws[region] for region in present])
@@ -97,26 +107,56 @@ def analyse(
 
 
 def _analyse_subject(
+    path: Path,
+    regions: list[str],
+    stimuli: np.ndarray,
+    weights: np.ndarray,
+    n_surrogates: int,
+    interval: float,
+    seed: int,
+) -> list[tuple[str, dict, dict]]:
+    """Analyse the regions that one subject has: (region, row of the result, draws)."""
+    items, products = [], []
+    for region in regions:
+        item = shared.read_region(path, region, shared.PROFILES, stimuli)
+        if item is not None:
+            contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
+            products.append(variance.products_of(contrasts))
+            # Of the voxels, only their products and their mean are kept.
+            mean = item.values.mean(axis=1, keepdims=True)
+            items.append(dataclasses.replace(item, values=mean))
+    if not items:
+        return []
+    null = variance_nulls.draw_all(products, items[0], n_surrogates, seed)
+    answer = []
+    for number, (item, known) in enumerate(zip(items, products, strict=True)):
+        profiles = {name: values[:, number] for name, values in null.items()}
+        row, draw = _analyse_region(item, known, profiles, weights, interval, seed)
+        answer.append((item.region, row, draw))
+    return answer
+
+
+def _analyse_region(
     item: shared.SharedResponses,
+    products: variance.Products,
     null: dict[str, np.ndarray],
-    number: int,
     weights: np.ndarray,
     interval: float,
     seed: int,
 ) -> tuple[dict, dict]:
+    """Return the row and the draws of one subject and region; `item` holds the mean response."""
     n_surrogates = len(null["rotation"])
-    contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
-    profile = variance.variance_profile(contrasts)
+    profile = variance.variance_profile(products)
     observed = variance.spread(profile)
-    concentration = variance.noise_concentration(contrasts)
+    concentration = variance.noise_concentration(products)
     ones = np.ones((1, profile.size))
-    cv2 = float(variance.true_cv2(profile, contrasts.degrees, concentration, ones)[0])
-    cv2_draws = variance.true_cv2(profile, contrasts.degrees, concentration, weights)
-    null_draws = {name: variance.spread(profiles[:, number]) for name, profiles in null.items()}
+    cv2 = float(variance.true_cv2(profile, products.degrees, concentration, ones)[0])
+    cv2_draws = variance.true_cv2(profile, products.degrees, concentration, weights)
+    null_draws = {name: variance.spread(profiles) for name, profiles in null.items()}
     counts = item.counts()
     row = {
         "subject": item.subject,
-        "n_voxels": item.n_voxels,
+        "n_voxels": products.n_voxels,
         "n_trials": int(counts.sum()),
         "n_stimuli_by_repetitions": {
             str(k): int(np.count_nonzero(counts == k)) for k in np.unique(counts)

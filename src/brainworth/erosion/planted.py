@@ -10,7 +10,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth.erosion import fingerprinting, planted_rdm_gap, planted_sharing, variance
+from brainworth.erosion import (
+    fingerprinting,
+    planted_rdm_gap,
+    planted_sharing,
+    planted_variance,
+    variance,
+)
 from brainworth.erosion import responses as shared
 from brainworth.erosion.compare import compare
 from brainworth.erosion.dissimilarity import correlation_rdm
@@ -53,6 +59,7 @@ def planted(
         heteroscedasticity: the squared CV over stimuli of the true noise variance. alignment: the
         share of stimulus-driven variance that shared features make. encoding_gap: R2 between
         noise-free mean responses.
+        variance_reliability, variance_predictability: see `planted_variance`.
     """
     stimuli = shared.matched_stimuli(extracts)
     about_images = truth.read_images(images)
@@ -66,17 +73,14 @@ def planted(
         repeated = np.isin(stimuli, shared.repeated_stimuli(extracts, 2, "the encoding gap"))
     result: dict[str, list] = {test: [] for test in tests}
     for region in regions:
-        patterns, means, weights = {}, {}, {}
+        patterns, weights = {}, {}
         for subject, path in extracts.items():
             rows = _truth_rows(path, region, about_subjects[subject])
-            if rows.size:
+            if rows.size >= shared.MIN_VOXELS:
                 columns = truth.own_features(subject, simulation)
                 features = about_images.features[np.ix_(stimuli, columns)].astype(np.float64)
-                clean = features @ about_subjects[subject].weights[rows].T
-                means[subject] = clean.mean(axis=1)
-            if rows.size >= shared.MIN_VOXELS:
-                patterns[subject] = clean
                 weights[subject] = about_subjects[subject].weights[rows]
+                patterns[subject] = features @ weights[subject].T
         if "rsa" in tests and len(patterns) > 1:
             result["rsa"].append({"region": region} | _rsa(patterns, comparison))
         if "rdm_gap" in tests and gap_comparison is not None and len(patterns) > 1:
@@ -87,12 +91,17 @@ def planted(
         if "alignment" in tests and len(weights) > 1:
             values = planted_sharing.shared_fraction(weights, simulation.shared_features)
             result["alignment"].append({"region": region} | values)
-        if repeated is not None and len(means) > 1:
-            values = planted_sharing.noise_free({s: y[repeated] for s, y in means.items()})
+        if repeated is not None and len(patterns) > 1:
+            means = {name: values[repeated].mean(axis=1) for name, values in patterns.items()}
+            values = planted_sharing.noise_free(means)
             result["encoding_gap"].append({"region": region} | values)
         if "heteroscedasticity" in tests and patterns:
             values = _cv2(about_images.log_variance, stimuli, list(patterns))
             result["heteroscedasticity"].append({"region": region} | values)
+        for test, of_test in planted_variance.TESTS.items():
+            if test in tests and patterns:
+                known = of_test(about_images.log_variance, extracts, list(patterns))
+                result[test].append({"region": region} | known)
     return {"n_stimuli": int(stimuli.size)} | result
 
 

@@ -26,6 +26,25 @@ class Contrasts:
     degrees: np.ndarray
 
 
+@dataclass(frozen=True)
+class Products:
+    """Inner products of a region's contrasts: all that its variances depend on, without voxels.
+
+    Attributes
+    ----------
+    gram : array of shape (D, D)
+        Contrasts times contrasts, summed over voxels.
+    stimulus, degrees : arrays of shape (D,) and (I,)
+        As in `Contrasts`.
+    n_voxels : int
+    """
+
+    gram: np.ndarray
+    stimulus: np.ndarray
+    degrees: np.ndarray
+    n_voxels: int
+
+
 def contrasts_of(values: np.ndarray, stimulus: np.ndarray, n_stimuli: int) -> Contrasts:
     """Turn trials into orthonormal (Helmert) within-stimulus contrasts.
 
@@ -53,12 +72,22 @@ def contrasts_of(values: np.ndarray, stimulus: np.ndarray, n_stimuli: int) -> Co
     return Contrasts(np.concatenate(rows), np.concatenate(owner), counts - 1)
 
 
-def variance_profile(contrasts: Contrasts) -> np.ndarray:
+def products_of(contrasts: Contrasts) -> Products:
+    """Return the inner products of contrasts."""
+    gram = contrasts.values @ contrasts.values.T
+    return Products(gram, contrasts.stimulus, contrasts.degrees, contrasts.values.shape[1])
+
+
+def variance_profile(contrasts: Contrasts | Products) -> np.ndarray:
     """Return each stimulus' variance over repetitions (ddof=1), averaged over voxels, (I,)."""
-    return by_stimulus((contrasts.values**2).mean(axis=1)[None], contrasts)[0]
+    if isinstance(contrasts, Products):
+        squares = np.diag(contrasts.gram) / contrasts.n_voxels
+    else:
+        squares = (contrasts.values**2).mean(axis=1)
+    return by_stimulus(squares[None], contrasts)[0]
 
 
-def by_stimulus(squares: np.ndarray, contrasts: Contrasts) -> np.ndarray:
+def by_stimulus(squares: np.ndarray, contrasts: Contrasts | Products) -> np.ndarray:
     """Average squared contrasts of shape (m, D) within each stimulus: (m, I)."""
     profile = np.zeros((len(squares), contrasts.degrees.size))
     # contrasts come in rounds: within one, each stimulus appears at most once
@@ -76,16 +105,16 @@ def spread(profiles: np.ndarray) -> dict[str, np.ndarray]:
     return {"cv": profiles.std(axis=-1) / profiles.mean(axis=-1), "ratio": high / low}
 
 
-def noise_concentration(contrasts: Contrasts) -> float:
+def noise_concentration(products: Products) -> float:
     """Estimate tr(S^2) / tr(S)^2 of the noise covariance S: one over its effective dimensions.
 
     From inner products between contrasts of different stimuli, whose squares have expectation
     tr(S^2) times both variances; unlike the spectrum of the sample covariance it is unbiased for
     few trials.
     """
-    gram = contrasts.values @ contrasts.values.T
+    gram = products.gram
     square = np.diag(gram)
-    other = contrasts.stimulus[:, None] != contrasts.stimulus[None, :]
+    other = products.stimulus[:, None] != products.stimulus[None, :]
     return float((gram**2)[other].sum() / np.outer(square, square)[other].sum())
 
 

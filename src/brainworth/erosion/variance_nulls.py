@@ -17,45 +17,50 @@ All keep the voxels' covariance and the repetition counts.
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from brainworth.erosion import responses as shared
-from brainworth.erosion.variance import Contrasts, by_stimulus, contrasts_of
+from brainworth.erosion.compiled import kernel
+from brainworth.erosion.variance import Products, by_stimulus
 from brainworth.stats import permutation_p, stream
 
 NULLS = ("rotation", "exchange", "exchange_within_session")
 _BLOCK = 64  # contrasts rotated into one another; larger blocks cost more and gain nothing
 _CHUNK = 50  # surrogates held in memory at a time
+_ROTATED = 4  # of them multiplied at a time: the product stays in the cache
 _MIN_THREE = 10  # stimuli with three repetitions that the Brown-Forsythe test asks for
 
 
-def draw_all(found: list[shared.SharedResponses], n: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw every null of one subject: arrays (n, regions, I)."""
-    subject = found[0].subject
-    contrasts = [contrasts_of(item.values, item.stimulus, item.n_stimuli) for item in found]
-    null = {"rotation": rotation_null(contrasts, n, stream(seed, "variance", "rotation", subject))}
+def draw_all(
+    products: list[Products], trials: shared.SharedResponses, n: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Draw every null of one subject: arrays (n, regions, I).
+
+    Parameters
+    ----------
+    products : list of Products
+        Of each region, all from the same trials.
+    trials : SharedResponses
+        Any region of the subject; its values are not used.
+    """
+    subject = trials.subject
+    null = {"rotation": rotation_null(products, n, stream(seed, "variance", "rotation", subject))}
     for name in NULLS[1:]:
-        # The same exchanges in every region: the stream is restarted for each.
-        profiles = [
-            exchange_null(
-                item,
-                n,
-                stream(seed, "variance", name, subject),
-                within_session=name == "exchange_within_session",
-            )
-            for item in found
-        ]
+        session = trials.session if name == "exchange_within_session" else None
+        rng = stream(seed, "variance", name, subject)
+        # The same exchanges in every region.
+        exchanged = exchanges(trials.stimulus, session, n, rng)
+        profiles = [exchange_null(item, exchanged) for item in products]
         null[name] = np.stack(profiles, axis=1)
     return null
 
 
-def rotation_null(
-    found: list[Contrasts], n_surrogates: int, rng: np.random.Generator
-) -> np.ndarray:
+def rotation_null(found: list[Products], n_surrogates: int, rng: np.random.Generator) -> np.ndarray:
     """Draw variance profiles under rotations common to several regions of one subject.
 
     Parameters
     ----------
-    found : list of Contrasts
+    found : list of Products
         Regions of one subject: the same trials, different voxels.
 
     Returns
@@ -63,61 +68,112 @@ def rotation_null(
     array of shape (n_surrogates, regions, I)
     """
     first = found[0]
-    n = first.degrees.size
-    profiles = np.empty((n_surrogates, len(found), n))
-    shuffled = rng.permutation(first.stimulus.size)
-    blocks = np.array_split(shuffled, -(-shuffled.size // _BLOCK))
-    factors = [[_gram_factor(item.values[block]) for item in found] for block in blocks]
+    n_contrasts = first.stimulus.size
+    profiles = np.empty((n_surrogates, len(found), first.degrees.size))
+    shuffled = rng.permutation(n_contrasts)
+    blocks = np.array_split(shuffled, -(-n_contrasts // _BLOCK))
+    factors = [
+        _gram_factors([item.gram[np.ix_(b, b)] / item.n_voxels for item in found]) for b in blocks
+    ]
     for start in range(0, n_surrogates, _CHUNK):
         m = min(_CHUNK, n_surrogates - start)
-        squares = np.empty((len(found), m, first.stimulus.size))
-        for block, regions in zip(blocks, factors, strict=True):
-            rotation = _random_rotations(rng, m, block.size)
-            for square, factor in zip(squares, regions, strict=True):
-                square[:, block] = ((rotation @ factor) ** 2).sum(axis=2)
+        squares = np.empty((len(found), m, n_contrasts))
+        for block, factor in zip(blocks, factors, strict=True):
+            rotation = random_rotations(rng, m, block.size)
+            for row in range(0, m, _ROTATED):
+                part = slice(row, min(row + _ROTATED, m))
+                squares[:, part, block] = _rotated_squares(rotation[part], factor, len(found))
         for number, item in enumerate(found):
-            profile = by_stimulus(squares[number] / item.values.shape[1], item)
-            profiles[start : start + m, number] = profile
+            profiles[start : start + m, number] = by_stimulus(squares[number], item)
     return profiles
 
 
-def exchange_null(
-    responses: shared.SharedResponses,
-    n_surrogates: int,
-    rng: np.random.Generator,
-    *,
-    within_session: bool,
+def exchanges(
+    stimulus: np.ndarray, session: np.ndarray | None, n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw variance profiles after exchanging residuals between stimuli as whole trials.
+    """Draw exchanges of trials between stimuli.
+
+    Parameters
+    ----------
+    stimulus : array of shape (T,)
+        Of each trial.
+    session : array of shape (T,) or None
+        Exchange only trials of one session.
 
     Returns
     -------
-    array of shape (n_surrogates, I)
+    array of shape (n, T), int32
+        Which trial comes to each place; trials are numbered in the order of their stimuli.
     """
-    counts = responses.counts()
-    residuals = responses.values - shared.mean_patterns(responses)[responses.stimulus]
-    # n residuals of a stimulus have the covariance of n - 1 trials
-    n_trials = counts[responses.stimulus]
-    residuals *= np.sqrt(n_trials / (n_trials - 1))[:, None]
-    gram = residuals @ residuals.T / responses.n_voxels
-    order = np.argsort(responses.stimulus, kind="stable")
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    profiles = np.empty((n_surrogates, responses.n_stimuli))
-    session = responses.session if within_session else np.zeros_like(responses.session)
+    order = np.argsort(stimulus, kind="stable")
+    place = np.empty(order.size, dtype=np.int32)
+    place[order] = np.arange(order.size)
+    session = np.zeros_like(stimulus) if session is None else session
     groups = [np.flatnonzero(session == number) for number in np.unique(session)]
-    for profile in profiles:
-        source = np.empty(len(order), dtype=np.intp)
+    answer = np.empty((n, order.size), dtype=np.int32)
+    source = np.empty(order.size, dtype=np.intp)
+    for row in answer:
         for group in groups:
             source[group] = rng.permutation(group)
-        placed = source[order]
-        total = np.zeros(responses.n_stimuli)
-        for i in range(counts.max()):
-            for j in range(i):
-                has = np.flatnonzero(counts > i)
-                a, b = placed[first[has] + i], placed[first[has] + j]
-                total[has] += gram[a, a] + gram[b, b] - 2 * gram[a, b]
-        profile[:] = total / (counts * (counts - 1))
+        row[:] = place[source[order]]
+    return answer
+
+
+def exchange_null(products: Products, exchanged: np.ndarray) -> np.ndarray:
+    """Return variance profiles after exchanging residuals between stimuli as whole trials.
+
+    Parameters
+    ----------
+    exchanged : array of shape (n, T)
+        What `exchanges` returns.
+
+    Returns
+    -------
+    array of shape (n, I)
+    """
+    counts = products.degrees + 1
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    gram = _residual_products(products) / products.n_voxels
+    profiles = np.empty((len(exchanged), counts.size))
+    _exchanged_profiles(gram, exchanged, first, counts, profiles)
     return profiles
+
+
+def _residual_products(products: Products) -> np.ndarray:
+    """Return the inner products of trials less the mean of their stimulus, in order of stimuli.
+
+    n residuals of a stimulus have the covariance of n - 1 trials, so they are scaled up.
+    """
+    counts = products.degrees + 1
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    rows, columns, weights = [], [], []
+    start = 0
+    for step in range(1, counts.max()):
+        # Contrasts come in rounds: trial `step` of a stimulus against the mean of those before.
+        has = np.flatnonzero(counts > step)
+        scale = np.sqrt(step / (step + 1) * counts[has] / (counts[has] - 1))
+        for k in range(step + 1):
+            rows.append(start + np.arange(has.size))
+            columns.append(first[has] + k)
+            weights.append(scale if k == step else -scale / step)
+        start += has.size
+    places = (np.concatenate(columns), np.concatenate(rows))
+    back = sparse.csr_array((np.concatenate(weights), places), (counts.sum(), start))
+    return back @ (back @ products.gram).T
+
+
+@kernel
+def _exchanged_profiles(gram, exchanged, first, counts, profiles):  # pragma: no cover
+    """Fill profiles[m, i] with the variance over the trials that came to stimulus i."""
+    for m in range(len(exchanged)):
+        placed = exchanged[m]
+        for i in range(len(counts)):
+            total = 0.0
+            for one in range(first[i] + 1, first[i] + counts[i]):
+                for other in range(first[i], one):
+                    a, b = placed[one], placed[other]
+                    total += gram[a, a] + gram[b, b] - 2 * gram[a, b]
+            profiles[m, i] = total / (counts[i] * (counts[i] - 1))
 
 
 def brown_forsythe(
@@ -155,9 +211,11 @@ def brown_forsythe(
 
 def _levene_statistic(residuals: np.ndarray) -> np.ndarray:
     """Levene's W around medians without structural zeros, for residuals of shape (m, I, 3)."""
-    ordered = np.sort(residuals, axis=2)
+    one, other, third = np.moveaxis(residuals, 2, 0)
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    middle = np.maximum(low, np.minimum(high, third))
     deviations = np.stack(
-        [ordered[..., 1] - ordered[..., 0], ordered[..., 2] - ordered[..., 1]], axis=2
+        [middle - np.minimum(low, third), np.maximum(high, third) - middle], axis=2
     )
     group = deviations.mean(axis=2)
     n = group.shape[1]
@@ -166,18 +224,74 @@ def _levene_statistic(residuals: np.ndarray) -> np.ndarray:
     return between / within
 
 
-def _gram_factor(values: np.ndarray) -> np.ndarray:
-    """Return F with F F' = values values', of as few columns as possible.
+def _gram_factors(grams: list[np.ndarray]) -> np.ndarray:
+    """Return F with F F' = gram for each of several n x n matrices, side by side: (n, k n).
 
-    Rotating F gives the squared row lengths of the rotated values, without their many voxels.
+    Rotating F gives the squared row lengths of the rotated contrasts, without their many voxels.
     """
-    if values.shape[1] <= values.shape[0]:
-        return values
-    eigenvalues, vectors = np.linalg.eigh(values @ values.T)
-    return vectors * np.sqrt(np.clip(eigenvalues, 0, None))
+    eigenvalues, vectors = np.linalg.eigh(np.stack(grams))
+    return np.hstack(list(vectors * np.sqrt(np.clip(eigenvalues, 0, None))[:, None, :]))
 
 
-def _random_rotations(rng: np.random.Generator, m: int, size: int) -> np.ndarray:
-    """Draw m orthogonal matrices from the Haar measure (Mezzadri 2007)."""
-    q, r = np.linalg.qr(rng.standard_normal((m, size, size)))
-    return q * np.sign(np.einsum("mii->mi", r))[:, None, :]
+def _rotated_squares(rotations: np.ndarray, factors: np.ndarray, n_regions: int) -> np.ndarray:
+    """Return squared row lengths of rotated factors, shape (regions, m, n)."""
+    m, n, _ = rotations.shape
+    # One multiplication for all regions; `factors` has n columns for each.
+    rotated = (rotations.reshape(-1, n) @ factors).reshape(m * n, n_regions, n)
+    return np.einsum("rkc,rkc->kr", rotated, rotated).reshape(n_regions, m, n)
+
+
+def random_rotations(rng: np.random.Generator, m: int, size: int) -> np.ndarray:
+    """Draw m orthogonal matrices from the Haar measure (Mezzadri 2007), shape (m, size, size)."""
+    rotations = rng.standard_normal((m, size, size))
+    _orthonormalise(rotations)
+    return rotations
+
+
+@kernel
+def _orthonormalise(matrices):  # pragma: no cover
+    """Orthonormalise the columns of each matrix in place.
+
+    Gram-Schmidt, every column twice (Giraud et al. 2005, Numerische Mathematik 101, 87-100), four
+    columns at a time. It equals the QR decomposition whose R has a positive diagonal.
+    """
+    m, n, _ = matrices.shape
+    columns = np.empty((n, n))
+    for number in range(m):
+        matrix = matrices[number]
+        for i in range(n):
+            for j in range(n):
+                columns[j, i] = matrix[i, j]
+        for j in range(n):
+            own = columns[j]
+            for _again in range(2):
+                done = 0
+                while done + 4 <= j:
+                    a, b = columns[done], columns[done + 1]
+                    c, d = columns[done + 2], columns[done + 3]
+                    on_a = on_b = on_c = on_d = 0.0
+                    for i in range(n):
+                        on_a += a[i] * own[i]
+                        on_b += b[i] * own[i]
+                        on_c += c[i] * own[i]
+                        on_d += d[i] * own[i]
+                    for i in range(n):
+                        own[i] -= on_a * a[i] + on_b * b[i] + on_c * c[i] + on_d * d[i]
+                    done += 4
+                while done < j:
+                    a = columns[done]
+                    on_a = 0.0
+                    for i in range(n):
+                        on_a += a[i] * own[i]
+                    for i in range(n):
+                        own[i] -= on_a * a[i]
+                    done += 1
+            square = 0.0
+            for i in range(n):
+                square += own[i] * own[i]
+            scale = 1 / np.sqrt(square)
+            for i in range(n):
+                own[i] *= scale
+        for i in range(n):
+            for j in range(n):
+                matrix[i, j] = columns[j, i]

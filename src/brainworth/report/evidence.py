@@ -15,7 +15,11 @@ from brainworth.report import style
 from brainworth.report.befs import befs_figures
 from brainworth.report.origin import is_simulated, matching_of
 
-TESTS = ("rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting", "heteroscedasticity")
+TESTS = (
+    *("rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting"),
+    *("heteroscedasticity", "variance_reliability", "variance_predictability"),
+    *("direction_erosion", "variance_blindness"),
+)
 #: Parts of the stage on what brain samples are worth; the rule of each begins with ``befs_``.
 PARTS = (
     *("curves", "verification", "breakdown", "shift", "budget", "estimators"),

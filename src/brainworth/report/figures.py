@@ -14,6 +14,8 @@ from brainworth.report.erosion import (
     heteroscedasticity_figure,
     rdm_gap_figure,
     rsa_figure,
+    variance_predictability_figure,
+    variance_reliability_figure,
 )
 
 DRAWINGS = {
@@ -23,6 +25,8 @@ DRAWINGS = {
     "heteroscedasticity": heteroscedasticity_figure.drawing,
     "alignment": alignment_figure.drawing,
     "encoding_gap": encoding_gap_figure.drawing,
+    "variance_reliability": variance_reliability_figure.drawing,
+    "variance_predictability": variance_predictability_figure.drawing,
 }
 
 

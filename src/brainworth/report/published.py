@@ -6,6 +6,9 @@ from __future__ import annotations
 NUMBERS = {
     "alignment-table": (0.05, 0.10),
     "rdm-gap-table": (-0.03, 0.08),
+    "variance-reliability-table": (0.94, 0.97),
+    "variance-reliability-caption": 0.99,
+    "variance-predictability-table": (0.85, 0.91),
 }
 
 REFERENCES = {

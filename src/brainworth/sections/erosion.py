@@ -15,6 +15,8 @@ TestName = Literal[
     "rdm_gap",
     "fingerprinting",
     "heteroscedasticity",
+    "variance_reliability",
+    "variance_predictability",
 ]
 
 
@@ -59,11 +61,29 @@ class Alignment(Section):
     n_bootstrap: Annotated[int, Field(ge=100)]
 
 
+class VarianceReliability(Section):
+    """Stability of the variance."""
+
+    n_splits: Count
+    n_surrogates: Annotated[int, Field(ge=100)]
+    n_permutations: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
 class EncodingGap(Section):
     """Individual against population prediction."""
 
     n_folds: Annotated[int, Field(ge=3)]
     n_permutations: Annotated[int, Field(ge=100)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+
+
+class VariancePredictability(Section):
+    """Predictability of the variance."""
+
+    n_components: Count
+    n_folds: Annotated[int, Field(ge=2, le=10)]
+    n_surrogates: Annotated[int, Field(ge=100)]
     n_bootstrap: Annotated[int, Field(ge=100)]
 
 
@@ -77,3 +97,5 @@ class Erosion(Section):
     heteroscedasticity: Heteroscedasticity
     alignment: Alignment
     encoding_gap: EncodingGap
+    variance_reliability: VarianceReliability
+    variance_predictability: VariancePredictability

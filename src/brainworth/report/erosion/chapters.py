@@ -15,6 +15,10 @@ from brainworth.report.erosion import (
     rdm_gap_section,
     rsa_methods,
     rsa_section,
+    variance_predictability_methods,
+    variance_predictability_section,
+    variance_reliability_methods,
+    variance_reliability_section,
 )
 
 #: Each has ``abstract``, ``results`` and ``LIMITS``, and may have ``claims``.
@@ -25,6 +29,8 @@ SECTIONS = {
     "heteroscedasticity": heteroscedasticity_section,
     "alignment": alignment_section,
     "encoding_gap": encoding_gap_section,
+    "variance_reliability": variance_reliability_section,
+    "variance_predictability": variance_predictability_section,
 }
 
 #: Each has ``methods``.
@@ -35,4 +41,6 @@ METHODS = {
     "heteroscedasticity": heteroscedasticity_methods,
     "alignment": alignment_methods,
     "encoding_gap": encoding_gap_methods,
+    "variance_reliability": variance_reliability_methods,
+    "variance_predictability": variance_predictability_methods,
 }

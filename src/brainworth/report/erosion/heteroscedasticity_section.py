@@ -15,8 +15,7 @@ from brainworth.report.numbers import count, span
 LIMITS = (
     "<b>Heteroscedasticity.</b> The rotation null is exact for Gaussian noise only.  A"
     " variance that depends on the stimulus may come from attention, eye movements or the"
-    " mean response; neither its reliability over subjects nor its predictability was"
-    " tested."
+    " mean response."
 )
 
 

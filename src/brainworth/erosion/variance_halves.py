@@ -1,0 +1,260 @@
+"""The variance over repetitions, measured twice in one subject: by voxels and by contrasts.
+
+*Halves of the voxels* come from the same trials, so noise that is common to voxels (arousal,
+motion, global gain) makes them agree, also where no stimulus differs from another. *Contrasts*:
+three repetitions hold two orthogonal within-stimulus contrasts, which for Gaussian noise are
+independent of each other given the variance; they agree only as far as the variance depends on the
+stimulus. The choice of the repetition that is compared with the mean of the other two is averaged
+over.
+
+The null of both: contrasts of all stimuli rotated into one another (Langsrud 2005, Statistics and
+Computing 15, 53-60), with all their voxels. It is exact for homoscedastic Gaussian noise of any
+voxel covariance, the common part included. Rotations work within blocks of stimuli, twice, with
+different blocks: rotating once would leave the differences between blocks in the null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from brainworth.erosion import responses as shared
+from brainworth.erosion import variance
+from brainworth.erosion.variance_nulls import random_rotations
+
+_BLOCK = 32  # stimuli whose contrasts are rotated into one another: at most 64 contrasts
+_CHUNK = 20  # surrogates whose statistics are computed at a time
+_TURNS = np.array([0.0, 2.0, 4.0]) * np.pi / 3  # each repetition once the odd one out
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Squared contrasts of one subject and region, of data or of m surrogates.
+
+    Attributes
+    ----------
+    halves : array of shape (..., 2, K, I)
+        Variance profiles of two halves of the voxels in K random splits; K is 0 for one voxel.
+    profile : array of shape (..., I)
+        Variance profile of all voxels.
+    pairs : array of shape (..., 3, J)
+        Of the J stimuli with three trials: both squared contrasts and their product, averaged over
+        voxels.
+    """
+
+    halves: np.ndarray
+    profile: np.ndarray
+    pairs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Region:
+    """One subject and region, as surrogates need it.
+
+    Attributes
+    ----------
+    values : array of shape (D, V), float32
+        Contrasts.
+    members : array of shape (V, K), float32
+        1 where a voxel is in the first half of a split.
+    layout : Contrasts
+        Which stimulus each contrast belongs to; its values are not used.
+    """
+
+    subject: str
+    region: str
+    values: np.ndarray
+    members: np.ndarray
+    layout: variance.Contrasts
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels V."""
+        return self.values.shape[1]
+
+
+def region_of(item: shared.SharedResponses, n_splits: int, rng: np.random.Generator) -> Region:
+    """Take the contrasts of a region, and draw the halves of its voxels."""
+    contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
+    n = item.n_voxels
+    members = np.zeros((n, n_splits if n > 1 else 0), dtype=np.float32)
+    for column in members.T:
+        column[rng.permutation(n)[: n // 2]] = 1
+    return Region(
+        item.subject, item.region, contrasts.values.astype(np.float32), members, contrasts
+    )
+
+
+def measure(region: Region) -> Measured:
+    """Return the squared contrasts of the data as they are."""
+    first, second = _contrasts_of_three(region.layout)
+    squares = _squares(region.values, region.members)[None]
+    products = np.einsum("iv,iv->i", region.values[first], region.values[second])
+    found = _measured(region, squares, products[None], first, second)
+    return Measured(found.halves[0], found.profile[0], found.pairs[0])
+
+
+def split_half(found: Measured) -> np.ndarray:
+    """Return the correlation of halves of the voxels, averaged over splits, shape (...,)."""
+    centred = found.halves - found.halves.mean(axis=-1, keepdims=True)
+    first, second = np.moveaxis(centred, -3, 0)
+    size = np.sqrt(np.sum(first**2, axis=-1) * np.sum(second**2, axis=-1))
+    return np.mean(np.sum(first * second, axis=-1) / size, axis=-1)
+
+
+def split_half_resampled(found: Measured, weights: np.ndarray) -> np.ndarray:
+    """Return `split_half` of bootstrap samples of the stimuli with multiplicities (B, I)."""
+    first, second = found.halves
+    share = weights / weights.sum(axis=1, keepdims=True)
+    a, b = share @ first.T, share @ second.T
+    both = share @ (first * second).T - a * b
+    size = (share @ (first**2).T - a**2) * (share @ (second**2).T - b**2)
+    return np.mean(both / np.sqrt(size), axis=1)
+
+
+def disjoint(found: Measured, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation of two orthogonal contrasts' squares, and the squared CV it implies.
+
+    Covariance and variances over stimuli are pooled over the three choices of the odd repetition.
+    The covariance over the squared mean estimates the squared CV of the true variance.
+
+    Parameters
+    ----------
+    weights : array of shape (B, J), optional
+        Multiplicities of the stimuli with three trials, for one `found` that is no surrogate.
+
+    Returns
+    -------
+    correlation, cv2 : arrays of shape (...,) or (B,)
+    """
+    one, other, product = np.moveaxis(found.pairs, -2, 0)
+    if weights is None:
+        share = np.full(one.shape[-1], 1 / one.shape[-1])
+    else:
+        share = (weights / weights.sum(axis=1, keepdims=True)).T
+    covariance = variances = mean = 0.0
+    for turn in _TURNS:
+        c, s = np.cos(turn), np.sin(turn)
+        a = c * c * one + s * s * other + 2 * c * s * product
+        b = one + other - a
+        mean_a, mean_b = a @ share, b @ share
+        covariance = covariance + (a * b) @ share - mean_a * mean_b
+        variances = variances + (a * a + b * b) @ share / 2 - (mean_a**2 + mean_b**2) / 2
+        mean = mean + mean_a * mean_b
+    return covariance / variances, covariance / mean
+
+
+def surrogates(
+    regions: list[Region],
+    n: int,
+    rng: np.random.Generator,
+    keep: Callable[[int, Measured], tuple[np.ndarray, ...]],
+) -> list[tuple[np.ndarray, ...]]:
+    """Draw surrogates of all regions of one subject under common rotations.
+
+    Parameters
+    ----------
+    regions : list of Region
+        The same trials, different voxels.
+    keep : callable
+        From the number of a region and some surrogates to arrays whose first axis is surrogates;
+        only those are kept.
+
+    Returns
+    -------
+    list over regions of what `keep` returned, joined over surrogates
+    """
+    layout = regions[0].layout
+    inner, outer = (_blocks(layout, rng) for _ in range(2))
+    edges = np.cumsum([0, *(region.n_voxels for region in regions)])
+    values = np.hstack([region.values for region in regions])
+    # Data and surrogates are all rotated, by rotations of one law, from the same hidden point, so
+    # that they are exchangeable (Besag & Clifford 1989, Biometrika 76, 633-642).
+    for blocks in (outer, inner):
+        for block in blocks:
+            values[block] = _rotations(rng, 1, block.size)[0] @ values[block]
+    hidden = [values[block] for block in inner]
+    mixed = np.empty_like(values)
+    first, second = _contrasts_of_three(layout)
+    places = [_places(block, first, second) for block in outer]
+    kept: list[list[tuple[np.ndarray, ...]]] = [[] for _ in regions]
+    for start in range(0, n, _CHUNK):
+        m = min(_CHUNK, n - start)
+        squares = [np.empty((m, len(values), 1 + r.members.shape[1])) for r in regions]
+        products = [np.empty((m, first.size)) for _ in regions]
+        turns = [[_rotations(rng, m, block.size) for block in blocks] for blocks in (inner, outer)]
+        for draw in range(m):
+            for block, turn, own in zip(inner, turns[0], hidden, strict=True):
+                mixed[block] = turn[draw] @ own
+            for block, turn, (here, one, other) in zip(outer, turns[1], places, strict=True):
+                rotated = turn[draw] @ mixed[block]
+                for number, region in enumerate(regions):
+                    own = rotated[:, edges[number] : edges[number + 1]]
+                    products[number][draw, here] = np.einsum("iv,iv->i", own[one], own[other])
+                    squares[number][draw, block] = _squares(own, region.members)
+        for number, region in enumerate(regions):
+            found = _measured(region, squares[number], products[number], first, second)
+            kept[number].append(keep(number, found))
+    return [tuple(np.concatenate(column) for column in zip(*parts, strict=True)) for parts in kept]
+
+
+def _blocks(layout: variance.Contrasts, rng: np.random.Generator) -> list[np.ndarray]:
+    """Deal stimuli to blocks at random, and return the contrasts of each block."""
+    n = layout.degrees.size
+    shuffled = np.array_split(rng.permutation(n), -(-n // _BLOCK))
+    return [np.flatnonzero(np.isin(layout.stimulus, block)) for block in shuffled]
+
+
+def _rotations(rng: np.random.Generator, m: int, size: int) -> np.ndarray:
+    return random_rotations(rng, m, size).astype(np.float32)
+
+
+def _places(
+    block: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which pairs of contrasts are in a block, and where in it their members are."""
+    here = np.flatnonzero(np.isin(first, block))
+    return here, np.searchsorted(block, first[here]), np.searchsorted(block, second[here])
+
+
+def rotated(region: Region, rng: np.random.Generator) -> variance.Contrasts:
+    """Draw one surrogate of a region, with all its voxels."""
+    values = region.values.copy()
+    for block in [*_blocks(region.layout, rng), *_blocks(region.layout, rng)]:
+        values[block] = _rotations(rng, 1, block.size)[0] @ values[block]
+    return variance.Contrasts(values, region.layout.stimulus, region.layout.degrees)
+
+
+def _squares(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Return squared lengths of contrasts (..., V), of all voxels and of the members of halves."""
+    squared = values**2
+    total = squared.sum(axis=-1, keepdims=True)
+    return np.concatenate([total, squared @ members], axis=-1) if members.size else total
+
+
+def _contrasts_of_three(layout: variance.Contrasts) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the first and of the second contrast of the stimuli with three trials."""
+    three = np.flatnonzero(layout.degrees == 2)
+    # Rows are sorted by the round and then by stimulus.
+    order = np.argsort(layout.stimulus, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(layout.degrees)[:-1]])[three]
+    return order[starts], order[starts + 1]
+
+
+def _measured(
+    region: Region,
+    squares: np.ndarray,
+    products: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+) -> Measured:
+    m, n_contrasts, columns = squares.shape
+    n = region.n_voxels
+    sums = np.moveaxis(squares, 2, 1).reshape(-1, n_contrasts)
+    profiles = variance.by_stimulus(sums, region.layout).reshape(m, columns, -1)
+    total, half = profiles[:, :1], profiles[:, 1:]
+    halves = np.stack([half / max(1, n // 2), (total - half) / (n - n // 2)], axis=1)
+    pairs = np.stack([squares[:, first, 0], squares[:, second, 0], products], axis=1)
+    return Measured(halves, total[:, 0] / n, pairs / n)

@@ -1,0 +1,94 @@
+"""Held-out prediction of variance profiles, of data and of surrogates at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from brainworth import ridge
+
+#: Coarser than `ridge.ALPHAS`, since every surrogate chooses its own.
+ALPHAS = np.logspace(-3, 4, 8)
+
+
+def components(patterns: np.ndarray, most: int) -> np.ndarray:
+    """Return principal component scores of patterns (I, V), at most `most` and a third of I.
+
+    They are taken over all stimuli: no target enters.
+    """
+    centred = patterns - patterns.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    kept = min(most, len(patterns) // 3, int(np.count_nonzero(values > 1e-10 * values[-1])))
+    return vectors[:, ::-1][:, :kept] * np.sqrt(values[::-1][:kept])
+
+
+def standardised(covariates: np.ndarray) -> np.ndarray:
+    """Return the covariates that vary, with mean 0 and SD 1."""
+    size = covariates.std(axis=0)
+    varies = size > 1e-12
+    return (covariates[:, varies] - covariates[:, varies].mean(axis=0)) / size[varies]
+
+
+def held_out(x: np.ndarray, targets: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Predict each stimulus from the others by ridge regression.
+
+    Parameters
+    ----------
+    x : array of shape (I, P)
+    targets : array of shape (I, T)
+        Each gets its own penalty, chosen within the training stimuli.
+    fold : array of shape (I,)
+
+    Returns
+    -------
+    array of shape (I, T)
+        The mean of the training stimuli where there is nothing to predict from (P is 0).
+    """
+    answer = np.empty_like(targets)
+    for number in np.unique(fold):
+        test = fold == number
+        answer[test] = _predict(x, targets[~test], test)[test]
+    return answer
+
+
+def ladder(steps: list[np.ndarray], targets: np.ndarray, fold: np.ndarray) -> list[np.ndarray]:
+    """Predict from the first step, the first two, and so on; each anew, by ridge regression."""
+    return [held_out(np.hstack(steps[: number + 1]), targets, fold) for number in range(len(steps))]
+
+
+def on_top(
+    x: np.ndarray, nuisances: np.ndarray, targets: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
+    """Predict held-out targets from nuisances, and what they leave of the training targets from x.
+
+    Both steps see the training stimuli only.
+    """
+    answer = np.empty_like(targets)
+    for number in np.unique(fold):
+        test = fold == number
+        predicted = _predict(nuisances, targets[~test], test)
+        answer[test] = predicted[test] + _predict(x, targets[~test] - predicted[~test], test)[test]
+    return answer
+
+
+def _predict(x: np.ndarray, training: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Fit on the stimuli that are not `test`, and predict all."""
+    if x.shape[1] and np.ptp(x[~test], axis=0).any():
+        return ridge.fit(x[~test], training, ALPHAS).predict(x)
+    return np.broadcast_to(training.mean(axis=0), (len(x), training.shape[1]))
+
+
+def squared_errors(targets: np.ndarray, predicted: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Return squared errors, of the prediction and of the training mean, shape (2, I, T)."""
+    mean = held_out(np.empty((len(targets), 0)), targets, fold)
+    return np.stack([(targets - predicted) ** 2, (targets - mean) ** 2])
+
+
+def r2(errors: np.ndarray) -> np.ndarray:
+    """Return the held-out R2 from `squared_errors`, shape (T,)."""
+    return 1 - errors[0].sum(axis=0) / errors[1].sum(axis=0)
+
+
+def r2_resampled(errors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the R2 of the data (the first target) in bootstrap samples (B, I), shape (B,)."""
+    own, mean = errors[:, :, 0]
+    return 1 - (weights @ own) / (weights @ mean)
