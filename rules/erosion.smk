@@ -2,7 +2,8 @@
 
 INPUTS   results/<study>/data/betas_*.h5, or RDMs measured elsewhere (config: rdms.file)
 OUTPUTS  results/<study>/erosion/rdms.h5    every region's RDMs, with parts for reliability
-         results/<study>/erosion/TEST.json  rsa, fingerprinting, heteroscedasticity
+         results/<study>/erosion/TEST.json  rsa, fingerprinting, heteroscedasticity,
+                                            direction_erosion, variance_blindness
          results/<study>/erosion/planted.json  the truth, on simulated data
 """
 
@@ -114,6 +115,46 @@ rule heteroscedasticity:
         code=code("heteroscedasticity.py"),
     script:
         "../scripts/heteroscedasticity.py"
+
+
+rule direction_erosion:
+    """Check theorem 1 on simulated subjects: rate, information, prediction."""
+    output:
+        json=f"{OUT}/erosion/direction_erosion.json",
+    log:
+        f"{LOGS}/direction_erosion.log",
+    benchmark:
+        f"{LOGS}/benchmarks/direction_erosion.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys("seed", "interval", "erosion.direction_erosion"),
+        code=code("direction_erosion.py"),
+    script:
+        "../scripts/direction_erosion.py"
+
+
+rule variance_blindness:
+    """Check theorem 2 on simulated processes; predict the variance of real responses."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/variance_blindness.json",
+    log:
+        f"{LOGS}/variance_blindness.log",
+    benchmark:
+        f"{LOGS}/benchmarks/variance_blindness.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.variance_blindness"),
+        code=code("variance_blindness.py"),
+    script:
+        "../scripts/variance_blindness.py"
 
 
 if SIMULATED:

@@ -58,7 +58,7 @@ class Config(Section):
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
-        between = {"rsa", "fingerprinting"} & set(self.erosion.tests)
+        between = {"rsa", "fingerprinting", "variance_blindness"} & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:
             raise ValueError(
                 f"subjects: {' and '.join(sorted(between))} compare subjects and need at least 2; "

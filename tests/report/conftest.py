@@ -19,11 +19,13 @@ from brainworth.befs import (
     verification,
 )
 from brainworth.erosion import (
+    direction_erosion,
     fingerprinting,
     heteroscedasticity,
     measure,
     rdms,
     rsa,
+    variance_blindness,
 )
 from brainworth.erosion.planted import planted
 from brainworth.nsd import betas, design, registry
@@ -168,11 +170,41 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
         "heteroscedasticity": heteroscedasticity.analyse(
             extracts, REGIONS, n_surrogates=60, n_bootstrap=60, interval=LEVEL, seed=SEED
         ),
+        "direction_erosion": direction_erosion.analyse(
+            n_stimuli=50,
+            n_subjects=8,
+            n_replicates=5,
+            n_bootstrap=60,
+            shared_fractions=[0.25, 0.5, 0.75],
+            cohort_share=0.2,
+            tail_index=1.5,
+            n_samples=100,
+            neighbours=4,
+            noise_sd=0.5,
+            interval=LEVEL,
+            seed=SEED,
+        ),
+        "variance_blindness": variance_blindness.analyse(
+            extracts,
+            REGIONS,
+            log_sd=0.8,
+            sizes=[100, 300],
+            n_replicates=2,
+            n_folds=3,
+            n_components=3,
+            prior_sd=0.5,
+            n_surrogates=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
     }
     params = {
         "rsa": {"erosion.rsa": {"comparison": "spearman"}},
         "fingerprinting": {"erosion.fingerprinting": {"n_subsamples": 2}},
         "heteroscedasticity": {},
+        "direction_erosion": {},
+        "variance_blindness": {},
     }
     kept = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(

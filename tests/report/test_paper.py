@@ -220,8 +220,11 @@ def test_inputs_and_parameters_are_printed(finished, tmp_path):
     [
         subset
         for n in (1, 2)
-        for subset in itertools.combinations(["rsa", "fingerprinting", "heteroscedasticity"], n)
-    ],
+        for subset in itertools.combinations(
+            ["rsa", "fingerprinting", "heteroscedasticity", "variance_blindness"], n
+        )
+    ]
+    + [("direction_erosion",), ("direction_erosion", "rsa")],
 )
 def test_any_subset_of_tests(finished, tmp_path, tests):
     chosen = [*finished.data, *(finished.tests[test] for test in tests), finished.planted]

@@ -8,10 +8,12 @@ from project import TINY
 pytestmark = pytest.mark.workflow
 
 REPORT = {"figure", "paper"}
-TESTS = {"rsa", "fingerprinting", "heteroscedasticity"}
-FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
+ON_DATA = {"rsa", "fingerprinting", "heteroscedasticity", "variance_blindness"}
+TESTS = ON_DATA | {"direction_erosion"}
+FROM_EXTRACTS = ON_DATA | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
 EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
+SEEDED = EVERYTHING | {"direction_erosion"}
 
 CONFIG_EDITS = {
     ("erosion", "rsa", "n_permutations"): (200, {"rsa"} | REPORT),
@@ -19,11 +21,13 @@ CONFIG_EDITS = {
     ("erosion", "rsa", "comparison"): ("corr", {"rsa", "planted"} | REPORT),
     ("erosion", "fingerprinting", "n_subsamples"): (3, {"fingerprinting"} | REPORT),
     ("erosion", "heteroscedasticity", "n_surrogates"): (200, {"heteroscedasticity"} | REPORT),
+    ("erosion", "direction_erosion", "noise_sd"): (0.6, {"direction_erosion"} | REPORT),
+    ("erosion", "variance_blindness", "n_folds"): (4, {"variance_blindness"} | REPORT),
     ("interval",): (0.9, TESTS | REPORT),
     ("rois",): (["V1", "V2"], {"extract_betas"} | FROM_EXTRACTS),
     ("design", "min_repetitions"): (3, FROM_MATCHING),
     ("simulation", "variance_log_sd"): (0.0, EVERYTHING),
-    ("seed",): (6, EVERYTHING),
+    ("seed",): (6, SEEDED),
     ("report", "title"): ("Another title", {"paper"}),
     ("data", "attempts"): (9, set()),
 }
@@ -31,6 +35,8 @@ CONFIG_EDITS = {
 MODULE_EDITS = {
     "erosion/rsa.py": {"rsa"} | REPORT,
     "erosion/heteroscedasticity.py": {"heteroscedasticity"} | REPORT,
+    "erosion/averaging.py": {"direction_erosion"} | REPORT,
+    "erosion/predicted_variance.py": {"variance_blindness"} | REPORT,
     "erosion/identification.py": {"fingerprinting", "planted"} | REPORT,
     "erosion/measure.py": {"rdms", "rsa"} | REPORT,
     "erosion/external.py": set(),

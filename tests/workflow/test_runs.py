@@ -44,7 +44,7 @@ def test_results_do_not_depend_on_the_number_of_cores(finished, project):
 
 def test_figures_and_paper_are_the_same_bytes_when_made_again(editable):
     products = [*editable.folder.glob("figures/tiny/*"), editable.folder / "paper/tiny.pdf"]
-    assert len(products) == 7
+    assert len(products) == 11
     before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in products}
     for path in products:
         path.unlink()

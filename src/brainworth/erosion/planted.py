@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth.erosion import fingerprinting, variance
+from brainworth.erosion import fingerprinting, planted_variance_blindness, variance
 from brainworth.erosion import responses as shared
 from brainworth.erosion.compare import compare
 from brainworth.erosion.dissimilarity import correlation_rdm
@@ -47,6 +47,8 @@ def planted(
         For each test a list over regions. rsa: the mean and pairwise similarity of noise-free
         RDMs. fingerprinting: 1 minus the mean similarity of different subjects, noise-free.
         heteroscedasticity: the squared CV over stimuli of the true noise variance.
+        variance_blindness: correlation of the true variance with the mean of other subjects'.
+        direction_erosion: nothing, it brings its own truth.
     """
     stimuli = shared.matched_stimuli(extracts)
     about_images = truth.read_images(images)
@@ -55,6 +57,8 @@ def planted(
     if "fingerprinting" in tests:
         found = [shared.read(path, regions[0]) for path in extracts.values()]
         used = fingerprinting.stimuli_in_both_halves(found)
+    if "variance_blindness" in tests:
+        repeated = shared.repeated_stimuli(extracts, 2, "variance_blindness")
     result: dict[str, list] = {test: [] for test in tests}
     for region in regions:
         patterns = {}
@@ -71,6 +75,11 @@ def planted(
         if "heteroscedasticity" in tests and patterns:
             values = _cv2(about_images.log_variance, stimuli, list(patterns))
             result["heteroscedasticity"].append({"region": region} | values)
+        if "variance_blindness" in tests and len(patterns) > 1:
+            values = planted_variance_blindness.correlations(
+                about_images.log_variance, repeated, list(patterns)
+            )
+            result["variance_blindness"].append({"region": region} | values)
     return {"n_stimuli": int(stimuli.size)} | result
 
 

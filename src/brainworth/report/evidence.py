@@ -14,7 +14,10 @@ from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.befs import befs_figures
 
-TESTS = ("rsa", "fingerprinting", "heteroscedasticity")
+TESTS = (
+    *("rsa", "fingerprinting", "heteroscedasticity"),
+    *("direction_erosion", "variance_blindness"),
+)
 #: Parts of the stage on what brain samples are worth; the rule of each begins with ``befs_``.
 PARTS = (
     *("curves", "verification", "breakdown", "shift", "budget", "estimators"),

@@ -7,12 +7,20 @@ from pathlib import Path
 from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
-from brainworth.report.erosion import fingerprinting_figure, heteroscedasticity_figure, rsa_figure
+from brainworth.report.erosion import (
+    direction_erosion_figure,
+    fingerprinting_figure,
+    heteroscedasticity_figure,
+    rsa_figure,
+    variance_blindness_figure,
+)
 
 DRAWINGS = {
     "rsa": rsa_figure.drawing,
     "fingerprinting": fingerprinting_figure.drawing,
     "heteroscedasticity": heteroscedasticity_figure.drawing,
+    "direction_erosion": direction_erosion_figure.drawing,
+    "variance_blindness": variance_blindness_figure.drawing,
 }
 
 
@@ -27,7 +35,8 @@ def draw(
 
     Parameters
     ----------
-    test : {"rsa", "fingerprinting", "heteroscedasticity"}
+    test : str
+        A key of `DRAWINGS`.
     result : path
         The JSON of this test.
     planted : path or None

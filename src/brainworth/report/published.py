@@ -101,6 +101,10 @@ REFERENCES = {
         "Hines, W. G. S. & Hines, R. J. O. (2000). Increased power with modified forms of the "
         "Levene (Med) test for heterogeneity of variance. Biometrics 56, 451–454."
     ),
+    "information": (
+        "Frenzel, S. & Pompe, B. (2007). Partial mutual information for coupling analysis of "
+        "multivariate time series. Physical Review Letters 99, 204101."
+    ),
     "befs": (
         "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026). How much is brain data worth for "
         "machine learning? Preprint, arXiv:2605.09243."

@@ -52,6 +52,8 @@ def claims(
         if hasattr(sections[test], "claims")
         for claim in sections[test].claims(evidence)
     ]
+    if not rows:
+        return []
     rows = [[layout.sentence_case(cell) for cell in row] for row in rows]
     last = "Verdict, planted truth" if evidence.simulated else "Verdict"
     columns = [
