@@ -5,6 +5,7 @@ OUTPUTS  results/<study>/erosion/rdms.h5    every region's RDMs, with parts for 
          results/<study>/erosion/TEST.json  rsa, fingerprinting, heteroscedasticity,
                                             direction_erosion, variance_blindness
          results/<study>/erosion/planted.json  the truth, on simulated data
+         results/<study>/validity/TEST.json  how often TEST is right, on small planted data
 """
 
 if CONFIG.rdms.file is None:
@@ -180,3 +181,22 @@ if SIMULATED:
             code=code("planted.py"),
         script:
             "../scripts/planted.py"
+
+
+rule validity:
+    """Measure on planted data how often a test is right."""
+    output:
+        json=f"{OUT}/validity/{{test}}.json",
+    log:
+        f"{LOGS}/validity_{{test}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/validity_{{test}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1500,
+    params:
+        config=keys("seed", "interval", "erosion.validity"),
+        code=lambda wildcards: code("validity.py", f"erosion/validity/{wildcards.test}.py"),
+    script:
+        "../scripts/validity.py"

@@ -51,6 +51,28 @@ rule figure_befs:
         "../scripts/figure_befs.py"
 
 
+rule figure_validity:
+    """Draw how often the tests are right."""
+    input:
+        results=VALIDITY,
+    output:
+        png=f"{FIGURES}/validity.png",
+        pdf=f"{FIGURES}/validity.pdf",
+    log:
+        f"{LOGS}/figure_validity.log",
+    benchmark:
+        f"{LOGS}/benchmarks/figure_validity.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys(),
+        code=code("figure_validity.py"),
+    script:
+        "../scripts/figure_validity.py"
+
+
 rule paper:
     """Set the results as a PDF."""
     input:
@@ -58,6 +80,8 @@ rule paper:
         results=RESULTS,
         planted=PLANTED,
         figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
+        validity=VALIDITY,
+        validity_figure=VALIDITY_FIGURE,
         befs=BEFS,
         befs_figures=BEFS_FIGURES,
     output:

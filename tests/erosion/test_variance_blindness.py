@@ -116,7 +116,13 @@ def predict(seed, **changes):
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(60, np.full(60, 1 / 60), size=100).astype(float)
     return predicted_variance.analyse_region(
-        prepared, folds(60, 4, rng), weights, n_components=3, prior_sd=0.5, interval=0.95
+        prepared,
+        folds(60, 4, rng),
+        weights,
+        predicted_variance.relabellings(np.array([item.degrees for item in prepared]), 99, rng),
+        n_components=3,
+        prior_sd=0.5,
+        interval=0.95,
     )[0]
 
 
@@ -147,9 +153,13 @@ def test_p_values_are_calibrated(null, settings):
 
 def test_relabelling_keeps_the_number_of_repetitions():
     degrees = np.repeat([1, 2], [5, 8])
-    orders = predicted_variance._relabellings(degrees, 20, np.random.default_rng(5))
-    assert (np.sort(orders, axis=1) == np.arange(13)).all()
-    assert (degrees[orders] == degrees).all()
+    other = np.tile([2, 1], 7)[:13]
+    for rows in (degrees, np.array([degrees, other])):
+        orders = predicted_variance.relabellings(rows, 20, np.random.default_rng(5))
+        assert (np.sort(orders, axis=1) == np.arange(13)).all()
+        for row in np.atleast_2d(rows):
+            assert (row[orders] == row).all()
+    assert len(np.unique(orders, axis=0)) > 10
 
 
 def test_the_study_is_analysed_and_repeats(study_result):

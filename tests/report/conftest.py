@@ -28,10 +28,13 @@ from brainworth.erosion import (
     variance_blindness,
 )
 from brainworth.erosion.planted import planted
+from brainworth.erosion.validity import measure as right
 from brainworth.nsd import betas, design, registry
 from brainworth.nsd.simulate import paths
 from brainworth.report import figures
 from brainworth.report.befs import befs_figures
+from brainworth.report.validity import figure as right_figure
+from brainworth.sections.erosion import VALIDATED
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
 REGIONS = ["V1", "LO", "faces"]
@@ -50,11 +53,15 @@ class Finished:
     planted: Path | None
     figures: list[Path]
     befs: dict[str, Path] = field(default_factory=dict)
+    validity: dict[str, Path] = field(default_factory=dict)
 
     @property
     def results(self) -> list[Path]:
         planted = [self.planted] if self.planted else []
-        return [*self.data, *self.tests.values(), *planted, *self.befs.values()]
+        return [
+            *(*self.data, *self.tests.values(), *planted),
+            *(*self.befs.values(), *self.validity.values()),
+        ]
 
 
 def keep(folder, name, data, rule, study, **params):
@@ -133,6 +140,17 @@ def draw_brains(folder, parts):
             drawn.append(folder / f"{name}.png")
             befs_figures.draw(name, parts[part], drawn[-1], folder / f"{name}.pdf")
     return drawn
+
+
+def measure_validity(folder):
+    """Measure how often the tests are right, in very few data sets."""
+    folder.mkdir()
+    few = {"n_replicates": 3, "n_subjects": 4, "n_stimuli": 20, "n_voxels": 12}
+    few |= {"n_draws": 100, "n_bootstrap": 100, "interval": LEVEL, "seed": SEED}
+    return {
+        test: keep(folder, test, right.measure(test, **few), "validity", "tiny")
+        for test in VALIDATED
+    }
 
 
 @pytest.fixture(scope="session")
@@ -219,7 +237,10 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
     truth = keep(folder, "planted", known, "planted", "tiny")
     worth = value_brains(default_config.befs.model_dump(), "tiny", folder)
     drawn = [*draw_all(folder, kept, truth), *draw_brains(folder, worth)]
-    return Finished("tiny", folder, data, kept, truth, drawn, worth)
+    valid = measure_validity(folder / "validity")
+    drawn.append(folder / "validity.png")
+    right_figure.draw(list(valid.values()), drawn[-1], folder / "validity.pdf")
+    return Finished("tiny", folder, data, kept, truth, drawn, worth, valid)
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ TINY = {
             "n_surrogates": 100,
             "n_bootstrap": 100,
         },
+        # has a test of its own, which reads no data
+        "validity": {"run": False},
     },
     # has tests of its own, which read no data
     "befs": {"run": False},

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 _STEPS = 25
-_CONVERGED = 1e-4  # largest change of a log variance per SD of the features
+_CONVERGED = 1e-3  # largest change of a log variance per SD of the features
 _LARGEST_STEP = 2.0  # of a log variance in one step: keeps Fisher scoring from overshooting
 
 
@@ -123,29 +123,32 @@ def log_variance(
     curvature[:, range(n_features), range(n_features)] += penalty
     inverse = np.linalg.inv(curvature)
     weights = np.zeros((n_sets, n_features))
-    intercept = np.log(squares @ half / half.sum())
+    total = half.sum()
+    relative = squares
+    level = relative @ half / total
     for _ in range(_STEPS):
-        fitted = predict(features, weights, intercept)
-        excess = (squares * np.exp(-fitted) - 1) * half
+        excess = (relative / level[:, None] - 1) * half
         gradient = apply(features, excess) - penalty * weights
-        step = np.einsum(
-            "bpq,bq->bp", np.broadcast_to(inverse, (n_sets, *inverse.shape[1:])), gradient
-        )
+        if len(inverse) == 1:
+            step = gradient @ inverse[0]
+        else:
+            step = np.einsum("bpq,bq->bp", inverse, gradient)
         length = np.abs(step).sum(axis=1)
         weights += step * np.minimum(1, _LARGEST_STEP / np.maximum(length, 1e-300))[:, None]
         # given the weights, the best intercept is known
-        fitted = predict(features, weights, np.zeros(n_sets))
-        intercept = np.log((squares * np.exp(-fitted)) @ half / half.sum())
+        relative = squares * np.exp(-predict(features, weights))
+        level = relative @ half / total
         if length.max(initial=0) < _CONVERGED:
             break
+    intercept = np.log(level)
     return weights, intercept
 
 
-def predict(features: np.ndarray, weights: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """Return log variances (B, N) from features (B or 1, N, P)."""
+def predict(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return log variances (B, N), less the intercept, from features (B or 1, N, P)."""
     if len(features) == 1:
-        return weights @ features[0].T + intercept[:, None]
-    return np.einsum("bnp,bp->bn", features, weights) + intercept[:, None]
+        return weights @ features[0].T
+    return np.einsum("bnp,bp->bn", features, weights)
 
 
 def apply(features: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -6,9 +6,10 @@ from was measured in other subjects, hence in other trials: their mean patterns,
 over repetitions. The variance head is scored by its gain in held-out log-likelihood over one
 variance for all stimuli.
 
-Two nulls, both drawn for all subjects at once: `rotation` (every subject homoscedastic;
-`variance_nulls`) and `relabelled` (variances that depend on the stimulus, but not on the same
-stimuli in different subjects).
+Two nulls, both drawn for all subjects at once. `rotation`: every subject is homoscedastic
+(`variance_nulls`). `relabelled`: variances depend on the stimulus, but not on what predicts them;
+stimuli are relabelled in each subject independently for the others' variances as predictors, and
+in the same way in all subjects for patterns, so that variances that subjects share stay shared.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def prepare(
     observed = [variance.variance_profile(each)[None] for each in contrasts]
     rng = stream(seed, "variance blindness", "rotation", subject)
     rotated = variance_nulls.rotation_null(contrasts, n_surrogates, rng).transpose(1, 0, 2)
-    orders = _relabellings(
+    orders = relabellings(
         kept[0][3], n_surrogates, stream(seed, "variance blindness", "relabelled", subject)
     )
     names = ("voxels", *TARGETS)
@@ -130,6 +131,7 @@ def analyse_region(
     found: list[Prepared],
     folds: np.ndarray,
     weights: np.ndarray,
+    orders: np.ndarray,
     *,
     n_components: int,
     prior_sd: float,
@@ -145,6 +147,8 @@ def analyse_region(
         From `folds.folds`.
     weights : array of shape (B, I)
         Bootstrap samples of stimuli.
+    orders : array of shape (m, I)
+        From `relabellings`, common to all subjects and regions: for patterns.
     n_components : int
         Components of the other subjects' patterns that predict.
     prior_sd : float
@@ -183,19 +187,15 @@ def analyse_region(
             found_here = {name: [] for name in NULLS}
             for item, rest, scores in zip(found, others, patterns, strict=True):
                 for name in NULLS:
-                    features = (
-                        scores[None]
-                        if predictor == "patterns"
-                        else _others_variance([o.variances[name]["voxels"] for o in rest])
-                    )
+                    squares = item.variances[name][target]
+                    features = scores[None]
+                    if predictor == "variances":
+                        features = _others_variance([o.variances[name]["voxels"] for o in rest])
+                    elif name == "relabelled":
+                        squares = np.vstack([squares[:1], squares[0][orders]])
+                    degrees = item.degrees * item.means[target].shape[1]
                     found_here[name].append(
-                        _variance_head(
-                            features,
-                            item.variances[name][target],
-                            item.degrees * item.means[target].shape[1],
-                            folds,
-                            prior_sd,
-                        )
+                        _variance_head(features, squares, degrees, folds, prior_sd)
                     )
             summary, entries, null[target, predictor] = _summarise(
                 found, found_here, target, weights, interval
@@ -291,7 +291,7 @@ def _variance_head(
         weights, intercept = gaussian_head.log_variance(
             standard[:, train], squares[:, train], degrees[train], prior_sd
         )
-        fitted = gaussian_head.predict(standard[:, test], weights, intercept)
+        fitted = gaussian_head.predict(standard[:, test], weights) + intercept[:, None]
         same = np.log(squares[:, train] @ degrees[train] / degrees[train].sum())[:, None]
         loss = fitted + squares[:, test] * np.exp(-fitted)
         gain[:, test] = relative[test] * (same + squares[:, test] * np.exp(-same) - loss)
@@ -339,10 +339,22 @@ def _cv2(contrasts: variance.Contrasts, profile: np.ndarray) -> float:
     return float(variance.true_cv2(profile, contrasts.degrees, concentration, ones)[0])
 
 
-def _relabellings(degrees: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Permute stimuli among those repeated as often, (n, I)."""
-    orders = np.tile(np.arange(degrees.size), (n, 1))
-    for value in np.unique(degrees):
-        same = np.flatnonzero(degrees == value)
+def relabellings(degrees: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Permute stimuli among those repeated as often.
+
+    Parameters
+    ----------
+    degrees : array of shape (I,) or (S, I)
+        Repetitions less one; of several subjects, to permute among those repeated as often in each.
+    n : int
+
+    Returns
+    -------
+    array of shape (n, I)
+    """
+    groups = np.unique(np.atleast_2d(degrees), axis=1, return_inverse=True)[1].ravel()
+    orders = np.tile(np.arange(groups.size), (n, 1))
+    for group in np.unique(groups):
+        same = np.flatnonzero(groups == group)
         orders[:, same] = rng.permuted(orders[:, same], axis=1)
     return orders

@@ -95,12 +95,19 @@ def analyse(
     weights = multiplicities(
         stream(seed, "variance blindness", "stimuli"), n_bootstrap, stimuli.size
     )
+    degrees = {item.subject: item.degrees for items in prepared.values() for item in items}
+    orders = predicted_variance.relabellings(
+        np.array(list(degrees.values())),
+        n_surrogates,
+        stream(seed, "variance blindness", "patterns relabelled"),
+    )
     rows, nulls = [], []
     for region in present:
         row, null = predicted_variance.analyse_region(
             prepared[region],
             fold,
             weights,
+            orders,
             n_components=n_components,
             prior_sd=prior_sd,
             interval=interval,

@@ -13,6 +13,10 @@ TestName = Literal[
 ]
 
 
+#: Tests with a module in `brainworth.erosion.validity`.
+VALIDATED = ("rsa", "fingerprinting", "heteroscedasticity", "variance_blindness")
+
+
 class Rsa(Section):
     """Cross-subject RSA."""
 
@@ -70,6 +74,18 @@ class VarianceBlindness(Section):
         return self
 
 
+class Validity(Section):
+    """How often the tests are right, on small planted data."""
+
+    run: bool
+    n_replicates: Annotated[int, Field(ge=2)]
+    n_subjects: Annotated[int, Field(ge=2, le=8)]
+    n_stimuli: Annotated[int, Field(ge=20)]
+    n_voxels: Annotated[int, Field(ge=10)]
+    n_draws: Annotated[int, Field(ge=100)]
+    n_bootstrap: Bootstrap
+
+
 class Erosion(Section):
     """The erosion tests."""
 
@@ -79,3 +95,4 @@ class Erosion(Section):
     heteroscedasticity: Heteroscedasticity
     direction_erosion: DirectionErosion
     variance_blindness: VarianceBlindness
+    validity: Validity

@@ -39,7 +39,8 @@ def methods(evidence: Evidence) -> list[Flowable]:
             f"The gain is held to {whole(data['n_surrogates'])} draws of two nulls, in all subjects"
             f" at once: residuals rotated between stimuli (homoscedastic {cite('rotation')}), and"
             " stimuli relabelled among those repeated as often (variances that depend on the"
-            " stimulus, but not on the same one in different subjects). The first alone does not"
+            " stimulus, but not on the predictors): in each subject for variances as predictors,"
+            " in the same way in all subjects for patterns. The first alone does not"
             " do: if the variance varies at all, chance agreement exceeds it. The correlation of"
             " the predicted with the true variance follows from the covariance with the sample"
             " variance, which sampling leaves unchanged, and the estimated spread of the true one.",
