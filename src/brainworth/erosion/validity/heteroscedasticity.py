@@ -26,7 +26,7 @@ CELLS = {
     ),
     "trials differ": Cell(
         "violation",
-        "noise variance differs between trials (SD of its log 0.5), not between stimuli",
+        "a noise variance that differs between trials (SD of its log 0.5), not between stimuli",
         {"trial_log_sd": 0.5},
     ),
     "weak effect": Cell(

@@ -19,7 +19,7 @@ from brainworth.report.numbers import (
     whole,
 )
 from brainworth.report.tables import Column, Notes
-from brainworth.report.validity.figure import NAMES
+from brainworth.report.validity.figure import NAMES, named
 
 TITLE = "How often are the tests right?"
 KINDS = {
@@ -101,7 +101,7 @@ def _rates(data: dict, table: int) -> list[Flowable]:
                 [
                     escape(cell["cell"]) if place == 0 else "",
                     escape(cell["says"]) if place == 0 else "",
-                    escape(row["test"]),
+                    escape(named(row["test"])),
                     KINDS[row["kind"]],
                     _share(row["rate"], row["interval"]),
                 ]
@@ -129,7 +129,7 @@ def _estimates(evidence: Evidence, table: int) -> list[Flowable]:
             for row in cell["estimates"]:
                 head = [
                     escape(f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}"),
-                    escape(row["estimate"]),
+                    escape(named(row["estimate"])),
                     whole(row["n"]),
                 ]
                 if row["coverage"] is None:
@@ -207,11 +207,24 @@ def _reading(evidence: Evidence) -> list[Flowable]:
             continue
         found = {row["statistic"]: row for row in cell["published"]}
         texts.append(
-            f"With {escape(cell['says'])}, Q75/Q25 is"
+            f"Planted is {escape(cell['says'])}: Q75/Q25 is"
             f" {_mean(found['Q75/Q25'], 2)}, the CV {_mean(found['CV'], 2)}, the voxel-split"
             f" reliability of the variance profile {_mean(found['voxel split'], 2)}, and the"
             " published rule calls"
             f" {percent(found['called significant']['mean'])}{_PERCENT} of data sets significant."
+        )
+    rates = [
+        row["rate"]
+        for cell in data["cells"]
+        if cell["kind"] == "violation"
+        for row in cell["rates"]
+        if "exchange" in row["test"]
+    ]
+    if rates:
+        texts.append(
+            "Where trials differ in their noise, whatever the stimulus, no null of this test"
+            f" protects: the exchange nulls, too, are rejected in {percent_span(rates)} of data"
+            " sets, since a loud trial enters all residuals of its stimulus."
         )
     return [
         layout.body(

@@ -24,6 +24,8 @@ NAMES = {
     "heteroscedasticity": "heteroscedasticity",
     "variance_blindness": "variance head",
 }
+#: How the words of a p-value or an estimate are printed.
+WORDS = {"cv": "CV", "ratio": "Q75/Q25", "rdm": "RDM", "exchange_within_session": "in session"}
 _ROW_MM = 3.9
 
 
@@ -52,17 +54,22 @@ def draw(paths: Sequence[str | Path], png: str | Path, pdf: str | Path) -> None:
         )
 
 
+def named(name: str) -> str:
+    """Return how a p-value, an estimate or a statistic is called in the text."""
+    return ", ".join(WORDS.get(word, word) for word in name.split(", "))
+
+
 def drawing(tests: Sequence[dict[str, Any]]) -> Figure:
     """Draw the figure from the data of each test."""
     rates = [
-        (f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}: {row['test']}", row)
+        (f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}: {named(row['test'])}", row)
         for data in tests
         for cell in data["cells"]
         for row in cell["rates"]
         if row["kind"] in KINDS
     ]
     covered = [
-        (f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}: {row['estimate']}", row)
+        (f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}: {named(row['estimate'])}", row)
         for data in tests
         for cell in data["cells"]
         for row in cell["estimates"]
@@ -85,7 +92,7 @@ def _rates(axes: Axes, rows: list[tuple[str, dict]], alpha: float) -> None:
         style.points(axes, [place], found, **look)
     axes.axvline(100 * alpha, color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
     _named(axes, [label for label, _ in rows])
-    axes.set_xlim(0, 100)
+    axes.set_xlim(-1.5, 101.5)
     axes.set_xlabel("rejected (%)")
     style.title(axes, "a", f"Rejections at p ≤ {alpha:g}; dashed: {percent(alpha)} %")
 
@@ -97,7 +104,7 @@ def _coverage(axes: Axes, rows: list[tuple[str, dict]], level: float) -> None:
         style.points(axes, [place], [(100 * row["coverage"], bounds)], **look)
     axes.axvline(100 * level, color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
     _named(axes, [label for label, _ in rows])
-    axes.set_xlim(0, 100.5)
+    axes.set_xlim(-1.5, 101.5)
     axes.set_xlabel("truth inside the interval (%)")
     style.title(axes, "b", f"Coverage of {percent(level)} % intervals (dashed)")
 
