@@ -38,13 +38,21 @@ rule all:
     input:
         PAPER,
         PRODUCTS,
+        VALIDITY,
         BEFS,
 
 
 rule results:
     input:
         RESULTS,
+        VALIDITY,
         BEFS,
+
+
+rule validity_table:
+    input:
+        VALIDITY,
+        VALIDITY_FIGURE,
 
 
 rule befs:

@@ -9,6 +9,7 @@ from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
 from brainworth.nsd import places, registry, roi_means, rois, terms
 from brainworth.nsd.simulate import paths, scales
+from brainworth.sections.erosion import VALIDATED
 
 BASE = Path(workflow.basedir)
 
@@ -60,9 +61,13 @@ def keys(*names):
     return settings.slice_of(CONFIG.model_dump(), ("study", *names))
 
 
-def code(script):
-    """Hash a script and the library modules it runs: a change of either runs the rule again."""
-    return code_hash(BASE / "scripts" / script, BASE / "src")
+def code(script, *modules):
+    """Hash a script and the library modules it runs: a change of either runs the rule again.
+
+    `modules` are those that the script imports by name, below src/brainworth/.
+    """
+    more = tuple(BASE / "src" / "brainworth" / module for module in modules)
+    return code_hash(BASE / "scripts" / script, BASE / "src", more)
 
 
 def in_data(nsd_keys):
@@ -105,6 +110,13 @@ BEFS_DRAWINGS = {part: part for part in CONFIG.befs.parts}
 if "curves" in CONFIG.befs.parts:
     BEFS_DRAWINGS["ridge"] = "curves"
 BEFS_FIGURES = [f"{FIGURES}/befs_{drawing}.png" for drawing in BEFS_DRAWINGS if BEFS]
+# Tests of which it is measured how often they are right; no data needed.
+VALIDITY = [
+    f"{OUT}/validity/{test}.json"
+    for test in CONFIG.erosion.tests
+    if test in VALIDATED and CONFIG.erosion.validity.run and CONFIG.rdms.file is None
+]
+VALIDITY_FIGURE = [f"{FIGURES}/validity.png"] if VALIDITY else []
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests) else []
 CLAIMS = f"{OUT}/claims.json"

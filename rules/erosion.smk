@@ -3,6 +3,7 @@
 INPUTS   results/<study>/data/betas_*.h5, or RDMs measured elsewhere (config: rdms.file)
 OUTPUTS  results/<study>/erosion/rdms.h5    every region's RDMs, with parts for reliability
          results/<study>/erosion/TEST.json  one a test of erosion.tests
+         results/<study>/validity/TEST.json  how often TEST is right, on small planted data
          results/<study>/erosion/planted.json  the truth, on simulated data
 """
 
@@ -223,6 +224,46 @@ rule variance_predictability:
         "../scripts/variance_predictability.py"
 
 
+rule direction_erosion:
+    """Check theorem 1 on simulated subjects: rate, information, prediction."""
+    output:
+        json=f"{OUT}/erosion/direction_erosion.json",
+    log:
+        f"{LOGS}/direction_erosion.log",
+    benchmark:
+        f"{LOGS}/benchmarks/direction_erosion.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys("seed", "interval", "erosion.direction_erosion"),
+        code=code("direction_erosion.py"),
+    script:
+        "../scripts/direction_erosion.py"
+
+
+rule variance_blindness:
+    """Check theorem 2 on simulated processes; predict the variance of real responses."""
+    input:
+        betas=EXTRACTS,
+    output:
+        json=f"{OUT}/erosion/variance_blindness.json",
+    log:
+        f"{LOGS}/variance_blindness.log",
+    benchmark:
+        f"{LOGS}/benchmarks/variance_blindness.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=4000,
+    params:
+        config=keys("seed", "subjects", "rois", "interval", "erosion.variance_blindness"),
+        code=code("variance_blindness.py"),
+    script:
+        "../scripts/variance_blindness.py"
+
+
 if SIMULATED:
 
     rule planted:
@@ -249,3 +290,22 @@ if SIMULATED:
             code=code("planted.py"),
         script:
             "../scripts/planted.py"
+
+
+rule validity:
+    """Measure on planted data how often a test is right."""
+    output:
+        json=f"{OUT}/validity/{{test}}.json",
+    log:
+        f"{LOGS}/validity_{{test}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/validity_{{test}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1500,
+    params:
+        config=keys("seed", "interval", "erosion.validity"),
+        code=lambda wildcards: code("validity.py", f"erosion/validity/{wildcards.test}.py"),
+    script:
+        "../scripts/validity.py"

@@ -53,6 +53,28 @@ rule figure_befs:
         "../scripts/figure_befs.py"
 
 
+rule figure_validity:
+    """Draw how often the tests are right."""
+    input:
+        results=VALIDITY,
+    output:
+        png=f"{FIGURES}/validity.png",
+        pdf=f"{FIGURES}/validity.pdf",
+    log:
+        f"{LOGS}/figure_validity.log",
+    benchmark:
+        f"{LOGS}/benchmarks/figure_validity.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+    params:
+        config=keys(),
+        code=code("figure_validity.py"),
+    script:
+        "../scripts/figure_validity.py"
+
+
 rule claims:
     """Hold every published statement to the results of the study."""
     input:
@@ -70,7 +92,7 @@ rule claims:
     resources:
         mem_mb=1000,
     params:
-        config=keys("data.source", "rdms", "roi_means"),
+        config=keys("data.source", "rdms.file", "roi_means.dir"),
         code=code("claims.py"),
     script:
         "../scripts/claims.py"
@@ -84,6 +106,8 @@ rule paper:
         claims=CLAIMS,
         planted=PLANTED,
         figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
+        validity=VALIDITY,
+        validity_figure=VALIDITY_FIGURE,
         befs=BEFS,
         befs_figures=BEFS_FIGURES,
     output:
@@ -97,7 +121,7 @@ rule paper:
     resources:
         mem_mb=1000,
     params:
-        config=keys("report", "data.source", "rdms", "roi_means"),
+        config=keys("report", "data.source", "rdms.file", "roi_means.dir"),
         code=code("paper.py"),
     script:
         "../scripts/paper.py"

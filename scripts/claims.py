@@ -12,7 +12,7 @@ with job(snakemake) as given:
     for path in map(Path, [*snakemake.input.results, *snakemake.input.planted]):
         envelope = results.read(path)
         found[envelope["rule"]] = envelope
-    source = origin(given["data.source"], given["rdms"]["file"], given["roi_means"]["dir"])
+    source = origin(given["data.source"], given["rdms.file"], given["roi_means.dir"])
     if is_simulated(source, matching_of(found)):
         source = "simulated"
     claims = claims_file.read(snakemake.input.ledger)

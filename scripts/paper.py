@@ -12,10 +12,15 @@ with job(snakemake) as given:
             *snakemake.input.results,
             snakemake.input.claims,
             *snakemake.input.planted,
+            *snakemake.input.validity,
             *snakemake.input.befs,
         ],
-        figures=[*snakemake.input.figures, *snakemake.input.befs_figures],
+        figures=[
+            *snakemake.input.figures,
+            *snakemake.input.validity_figure,
+            *snakemake.input.befs_figures,
+        ],
         study=given["study"],
         title=given["report"]["title"],
-        source=origin(given["data.source"], given["rdms"]["file"], given["roi_means"]["dir"]),
+        source=origin(given["data.source"], given["rdms.file"], given["roi_means.dir"]),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGE = "brainworth"
 
 
-def code_hash(script: Path, source: Path) -> str:
+def code_hash(script: Path, source: Path, more: tuple[Path, ...] = ()) -> str:
     """Hash a script and every module of this package that it imports, directly or not.
 
     Parameters
@@ -24,20 +24,22 @@ def code_hash(script: Path, source: Path) -> str:
         A Python file.
     source : path
         The folder that holds the package, e.g. ``src``.
+    more : tuple of path
+        Modules that the script imports by a name that it is given.
 
     Returns
     -------
     str
         16 hexadecimal digits.
     """
-    text = "\n".join(_fingerprint(file) for file in files_of(script, source))
+    text = "\n".join(_fingerprint(file) for file in files_of(script, source, more))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def files_of(script: Path, source: Path) -> list[Path]:
+def files_of(script: Path, source: Path, more: tuple[Path, ...] = ()) -> list[Path]:
     """Return the script and the modules of this package that it reaches, sorted."""
     seen: set[Path] = set()
-    waiting = [script]
+    waiting = [script, *more]
     while waiting:
         file = waiting.pop()
         if file not in seen:

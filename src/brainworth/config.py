@@ -34,7 +34,9 @@ OF_RDMS = {"rsa", "rdm_gap"}
 
 
 #: Tests that compare subjects.
-BETWEEN_SUBJECTS = {"rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting"}
+BETWEEN_SUBJECTS = {
+    *("rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting", "variance_blindness"),
+}
 
 
 class Report(Section):

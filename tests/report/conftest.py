@@ -20,6 +20,7 @@ from brainworth.befs import (
 )
 from brainworth.erosion import (
     alignment,
+    direction_erosion,
     encoding_gap,
     fingerprinting,
     heteroscedasticity,
@@ -27,15 +28,19 @@ from brainworth.erosion import (
     rdm_gap,
     rdms,
     rsa,
+    variance_blindness,
     variance_predictability,
     variance_reliability,
 )
 from brainworth.erosion.planted import planted
+from brainworth.erosion.validity import measure as right
 from brainworth.nsd import betas, design, registry
 from brainworth.nsd.simulate import paths
 from brainworth.report import figures
 from brainworth.report.befs import befs_figures
 from brainworth.report.ledger import claims_file, evaluate
+from brainworth.report.validity import figure as right_figure
+from brainworth.sections.erosion import VALIDATED
 
 SUBJECTS = ["subj01", "subj02", "subj03", "subj05"]
 REGIONS = ["V1", "LO", "faces"]
@@ -56,6 +61,7 @@ class Finished:
     figures: list[Path]
     claims: Path
     befs: dict[str, Path] = field(default_factory=dict)
+    validity: dict[str, Path] = field(default_factory=dict)
 
     def answers(self) -> list[dict]:
         return results.read(self.claims)["data"]["claims"]
@@ -63,7 +69,10 @@ class Finished:
     @property
     def results(self) -> list[Path]:
         planted = [self.planted] if self.planted else []
-        return [*self.data, *self.tests.values(), *planted, self.claims, *self.befs.values()]
+        return [
+            *(*self.data, *self.tests.values(), *planted, self.claims),
+            *(*self.befs.values(), *self.validity.values()),
+        ]
 
 
 def keep(folder, name, data, rule, study, **params):
@@ -157,6 +166,17 @@ def draw_brains(folder, parts):
     return drawn
 
 
+def measure_validity(folder):
+    """Measure how often the tests are right, in very few data sets."""
+    folder.mkdir()
+    few = {"n_replicates": 3, "n_subjects": 4, "n_stimuli": 20, "n_voxels": 12}
+    few |= {"n_draws": 100, "n_bootstrap": 100, "interval": LEVEL, "seed": SEED}
+    return {
+        test: keep(folder, test, right.measure(test, **few), "validity", "tiny")
+        for test in VALIDATED
+    }
+
+
 @pytest.fixture(scope="session")
 def finished(tiny, default_config, tmp_path_factory) -> Finished:
     folder = tmp_path_factory.mktemp("finished")
@@ -232,6 +252,34 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
             interval=LEVEL,
             seed=SEED,
         ),
+        "direction_erosion": direction_erosion.analyse(
+            n_stimuli=50,
+            n_subjects=8,
+            n_replicates=5,
+            n_bootstrap=60,
+            shared_fractions=[0.25, 0.5, 0.75],
+            cohort_share=0.2,
+            tail_index=1.5,
+            n_samples=100,
+            neighbours=4,
+            noise_sd=0.5,
+            interval=LEVEL,
+            seed=SEED,
+        ),
+        "variance_blindness": variance_blindness.analyse(
+            extracts,
+            REGIONS,
+            log_sd=0.8,
+            sizes=[100, 300],
+            n_replicates=2,
+            n_folds=3,
+            n_components=3,
+            prior_sd=0.5,
+            n_surrogates=60,
+            n_bootstrap=60,
+            interval=LEVEL,
+            seed=SEED,
+        ),
     }
     params = {
         "rsa": {"erosion.rsa": {"comparison": "spearman"}},
@@ -242,6 +290,8 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
         "encoding_gap": {},
         "variance_reliability": {},
         "variance_predictability": {},
+        "direction_erosion": {},
+        "variance_blindness": {},
     }
     kept = {t: keep(folder, t, found, t, "tiny", **params[t]) for t, found in tests.items()}
     known = planted(
@@ -260,7 +310,10 @@ def finished(tiny, default_config, tmp_path_factory) -> Finished:
     answered = answer_claims(
         folder, "tiny", "simulated", [data[0], *kept.values(), truth, *worth.values()]
     )
-    return Finished("tiny", folder, data, kept, truth, drawn, answered, worth)
+    valid = measure_validity(folder / "validity")
+    drawn.append(folder / "validity.png")
+    right_figure.draw(list(valid.values()), drawn[-1], folder / "validity.pdf")
+    return Finished("tiny", folder, data, kept, truth, drawn, answered, worth, valid)
 
 
 @pytest.fixture

@@ -44,6 +44,22 @@ TINY = {
             "n_surrogates": 100,
             "n_bootstrap": 100,
         },
+        "direction_erosion": {
+            "n_stimuli": 50,
+            "n_subjects": 8,
+            "n_replicates": 5,
+            "n_bootstrap": 100,
+            "n_samples": 100,
+        },
+        "variance_blindness": {
+            "sizes": [100, 200],
+            "n_replicates": 2,
+            "n_components": 3,
+            "n_surrogates": 100,
+            "n_bootstrap": 100,
+        },
+        # has a test of its own, which reads no data
+        "validity": {"run": False},
     },
     # has tests of its own, which read no data
     "befs": {"run": False},

@@ -8,12 +8,16 @@ from project import TINY
 pytestmark = pytest.mark.workflow
 
 REPORT = {"figure", "claims", "paper"}
-TESTS = {"rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting", "heteroscedasticity"}
 VARIANCE = {"variance_reliability", "variance_predictability"}
-TESTS |= VARIANCE
-FROM_EXTRACTS = TESTS | {"rdms", "planted"} | REPORT
+ON_DATA = VARIANCE | {
+    *("rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting"),
+    *("heteroscedasticity", "variance_blindness"),
+}
+TESTS = ON_DATA | {"direction_erosion"}
+FROM_EXTRACTS = ON_DATA | {"rdms", "planted"} | REPORT
 FROM_MATCHING = FROM_EXTRACTS | {"match_stimuli", "extract_betas"}
 EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
+SEEDED = EVERYTHING | {"direction_erosion"}
 
 CONFIG_EDITS = {
     ("erosion", "rsa", "n_permutations"): (200, {"rsa"} | REPORT),
@@ -27,12 +31,14 @@ CONFIG_EDITS = {
     ("erosion", "encoding_gap", "n_folds"): (4, {"encoding_gap"} | REPORT),
     ("erosion", "variance_reliability", "n_splits"): (3, {"variance_reliability"} | REPORT),
     ("erosion", "variance_predictability", "n_folds"): (4, {"variance_predictability"} | REPORT),
+    ("erosion", "direction_erosion", "noise_sd"): (0.6, {"direction_erosion"} | REPORT),
+    ("erosion", "variance_blindness", "n_folds"): (4, {"variance_blindness"} | REPORT),
     ("interval",): (0.9, TESTS | REPORT),
     ("rois",): (["V1", "V2"], {"extract_betas"} | FROM_EXTRACTS),
     ("design", "min_repetitions"): (3, FROM_MATCHING),
     ("simulation", "variance_log_sd"): (0.0, EVERYTHING),
-    ("seed",): (6, EVERYTHING),
-    ("roi_means", "zscore"): (False, {"paper"}),
+    ("roi_means", "zscore"): (False, set()),
+    ("seed",): (6, SEEDED),
     ("report", "title"): ("Another title", {"paper"}),
     ("data", "attempts"): (9, set()),
 }
@@ -50,6 +56,8 @@ MODULE_EDITS = {
     "erosion/variance_agreement.py": {"variance_reliability"} | REPORT,
     "erosion/variance_halves.py": VARIANCE | REPORT,
     "erosion/variance_predictors.py": {"variance_predictability"} | REPORT,
+    "erosion/averaging.py": {"direction_erosion"} | REPORT,
+    "erosion/predicted_variance.py": {"variance_blindness"} | REPORT,
     "erosion/external.py": set(),
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,

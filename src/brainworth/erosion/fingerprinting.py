@@ -114,29 +114,15 @@ def analyse(
         if len(found) < 2:
             missing.append(region)
             continue
-        labels, exhaustive = identification.labellings(
-            len(found), n_permutations, stream(seed, "fingerprinting", "labels", len(found))
+        row, null = analyse_region(
+            found,
+            used,
+            n_permutations=n_permutations,
+            n_bootstrap=n_bootstrap,
+            n_subsamples=n_subsamples,
+            interval=interval,
+            seed=seed,
         )
-        row = {
-            "region": region,
-            "n_subjects": len(found),
-            "subjects": [item.subject for item in found],
-            "exhaustive": exhaustive,
-            "n_labellings": len(labels),
-            **_published(found, labels, exhaustive, interval, seed),
-        }
-        null = {}
-        for feature, sides in session_features(found, used).items():
-            row[feature], null[feature] = _analyse_feature(
-                sides,
-                feature,
-                labels,
-                exhaustive,
-                resample_weights(seed, n_bootstrap, used.size),
-                interval,
-            )
-            rng = stream(seed, "fingerprinting", "subsets", region, feature)
-            row[feature]["accuracy_by_stimuli"] = _curve(sides, used.size, n_subsamples, rng)
         summary.append(row)
         nulls.append(null)
     _add_familywise(summary, nulls)
@@ -150,6 +136,59 @@ def analyse(
         "missing_regions": missing,
         "regions": summary,
     }
+
+
+def analyse_region(
+    found: list[shared.SharedResponses],
+    used: np.ndarray,
+    *,
+    n_permutations: int,
+    n_bootstrap: int,
+    n_subsamples: int,
+    interval: float,
+    seed: int,
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Run the test on one region of subjects in memory.
+
+    Parameters
+    ----------
+    found : list of SharedResponses
+        The region in at least two subjects.
+    used : array of int
+        Stimuli to use, from `stimuli_in_both_halves`.
+
+    Returns
+    -------
+    row : dict
+        JSON-ready, without family-wise p.
+    null : dict from feature to array
+        Identifiability under each labelling.
+    """
+    region = found[0].region
+    labels, exhaustive = identification.labellings(
+        len(found), n_permutations, stream(seed, "fingerprinting", "labels", len(found))
+    )
+    row = {
+        "region": region,
+        "n_subjects": len(found),
+        "subjects": [item.subject for item in found],
+        "exhaustive": exhaustive,
+        "n_labellings": len(labels),
+        **_published(found, labels, exhaustive, interval, seed),
+    }
+    null = {}
+    for feature, sides in session_features(found, used).items():
+        row[feature], null[feature] = _analyse_feature(
+            sides,
+            feature,
+            labels,
+            exhaustive,
+            resample_weights(seed, n_bootstrap, used.size),
+            interval,
+        )
+        rng = stream(seed, "fingerprinting", "subsets", region, feature)
+        row[feature]["accuracy_by_stimuli"] = _curve(sides, used.size, n_subsamples, rng)
+    return row, null
 
 
 def stimuli_in_both_halves(found: list[shared.SharedResponses]) -> np.ndarray:

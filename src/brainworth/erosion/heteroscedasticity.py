@@ -106,6 +106,32 @@ def analyse(
     }
 
 
+def analyse_region(
+    found: list[shared.SharedResponses],
+    weights: np.ndarray,
+    *,
+    n_surrogates: int,
+    interval: float,
+    seed: int,
+) -> dict:
+    """Run the test on one region of subjects in memory; no family-wise p.
+
+    Parameters
+    ----------
+    found : list of SharedResponses
+        The region in each subject; every stimulus at least twice.
+    weights : array of shape (B, I)
+        Bootstrap samples of stimuli.
+    """
+    rows, draws = [], []
+    for item in found:
+        null = variance_nulls.draw_all([item], n_surrogates, seed)
+        row, draw = _analyse_subject(item, null, 0, weights, interval, seed)
+        rows.append(row)
+        draws.append(draw)
+    return _summarise(found[0].region, rows, draws, interval)
+
+
 def _analyse_subject(
     path: Path,
     regions: list[str],

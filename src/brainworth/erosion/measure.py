@@ -65,23 +65,43 @@ def measure(extracts: dict[str, Path], regions: list[str], seed: int) -> RdmFile
 def _measure_region(
     extracts: dict[str, Path], region: str, drawn: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> RdmSet | None:
-    subjects, correlation, crossnobis, repeats, mismatched, n_voxels = [], [], [], [], [], []
+    subjects, rdms = [], []
     for subject, path in extracts.items():
         found = shared.read_region(path, region, shared.PATTERNS)
         if found is None:
             continue
-        subjects.append(subject)
-        n_voxels.append(found.n_voxels)
-        correlation.append(correlation_rdm(shared.mean_patterns(found)))
         rows, image = drawn[subject]
         other = betas.read_responses(path, region, rows).values.astype(np.float64)
-        mismatched.append(correlation_rdm(_average(other, image)))
-        repeated = int(found.counts().min())
-        repeats.append(shared.repetition_patterns(found, repeated))
-    if len(subjects) < 2:
-        return None
+        mismatched = correlation_rdm(_average(other, image))
+        subjects.append(subject)
+        rdms.append(_subject_rdms(found) | {"mismatched": mismatched})
+    return _stacked(region, subjects, rdms) if len(subjects) >= 2 else None
+
+
+def of_responses(found: list[shared.SharedResponses]) -> RdmSet:
+    """Compute the RDMs of one region from responses in memory, without the mismatched control.
+
+    Parameters
+    ----------
+    found : list of SharedResponses
+        The region in at least two subjects.
+    """
+    subjects = [item.subject for item in found]
+    return _stacked(found[0].region, subjects, [_subject_rdms(item) for item in found])
+
+
+def _subject_rdms(found: shared.SharedResponses) -> dict:
+    return {
+        "n_voxels": found.n_voxels,
+        "correlation": correlation_rdm(shared.mean_patterns(found)),
+        "patterns": shared.repetition_patterns(found, int(found.counts().min())),
+    }
+
+
+def _stacked(region: str, subjects: list[str], rdms: list[dict]) -> RdmSet:
+    repeats = [each["patterns"] for each in rdms]
     n_repeats = min(len(patterns) for patterns in repeats)
-    full = {"correlation": np.stack(correlation)}
+    full = {"correlation": np.stack([each["correlation"] for each in rdms])}
     parts = None
     if n_repeats >= 2:
         crossnobis = [crossnobis_rdm(patterns[:n_repeats]) for patterns in repeats]
@@ -92,13 +112,14 @@ def _measure_region(
                 for r in range(n_repeats)
             ]
         )
+    control = [each["mismatched"] for each in rdms if "mismatched" in each]
     return RdmSet(
         label=region,
         subjects=tuple(subjects),
         full=full,
         repeats=parts,
-        mismatched=np.stack(mismatched),
-        n_voxels=tuple(n_voxels),
+        mismatched=np.stack(control) if control else None,
+        n_voxels=tuple(each["n_voxels"] for each in rdms),
     )
 
 

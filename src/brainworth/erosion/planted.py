@@ -15,6 +15,7 @@ from brainworth.erosion import (
     planted_rdm_gap,
     planted_sharing,
     planted_variance,
+    planted_variance_blindness,
     variance,
 )
 from brainworth.erosion import responses as shared
@@ -59,7 +60,9 @@ def planted(
         heteroscedasticity: the squared CV over stimuli of the true noise variance. alignment: the
         share of stimulus-driven variance that shared features make. encoding_gap: R2 between
         noise-free mean responses.
-        variance_reliability, variance_predictability: see `planted_variance`.
+        variance_reliability, variance_predictability: see `planted_variance`. variance_blindness:
+        correlation of the true variance with the mean of other subjects'. direction_erosion:
+        nothing, it brings its own truth.
     """
     stimuli = shared.matched_stimuli(extracts)
     about_images = truth.read_images(images)
@@ -68,9 +71,9 @@ def planted(
     if "fingerprinting" in tests:
         found = [shared.read(path, regions[0]) for path in extracts.values()]
         used = fingerprinting.stimuli_in_both_halves(found)
-    repeated = None
-    if "encoding_gap" in tests:
-        repeated = np.isin(stimuli, shared.repeated_stimuli(extracts, 2, "the encoding gap"))
+    repeated = np.array([], dtype=int)
+    if {"encoding_gap", "variance_blindness"} & set(tests):
+        repeated = shared.repeated_stimuli(extracts, 2, "what is planted")
     result: dict[str, list] = {test: [] for test in tests}
     for region in regions:
         patterns, weights = {}, {}
@@ -91,8 +94,9 @@ def planted(
         if "alignment" in tests and len(weights) > 1:
             values = planted_sharing.shared_fraction(weights, simulation.shared_features)
             result["alignment"].append({"region": region} | values)
-        if repeated is not None and len(patterns) > 1:
-            means = {name: values[repeated].mean(axis=1) for name, values in patterns.items()}
+        if "encoding_gap" in tests and len(patterns) > 1:
+            used_here = np.isin(stimuli, repeated)
+            means = {name: values[used_here].mean(axis=1) for name, values in patterns.items()}
             values = planted_sharing.noise_free(means)
             result["encoding_gap"].append({"region": region} | values)
         if "heteroscedasticity" in tests and patterns:
@@ -102,6 +106,11 @@ def planted(
             if test in tests and patterns:
                 known = of_test(about_images.log_variance, extracts, list(patterns))
                 result[test].append({"region": region} | known)
+        if "variance_blindness" in tests and len(patterns) > 1:
+            values = planted_variance_blindness.correlations(
+                about_images.log_variance, repeated, list(patterns)
+            )
+            result["variance_blindness"].append({"region": region} | values)
     return {"n_stimuli": int(stimuli.size)} | result
 
 

@@ -44,8 +44,10 @@ class Evidence:
         The data of each test, in the order of the report.
     befs : dict from str to dict
         The data of each part on what brain samples are worth, in the order of the report.
+    validity : dict from str to dict
+        How often each test is right, in the order of the report; empty if it was not measured.
     figures : dict from str to path
-        The figure of each test, and those of each part.
+        The figure of each test, those of each part, and that of validity.
     matching : dict or None
         What the matching of stimuli found.
     betas : list of dict
@@ -63,6 +65,7 @@ class Evidence:
     envelopes: dict[str, dict[str, Any]]
     tests: dict[str, dict[str, Any]]
     befs: dict[str, dict[str, Any]]
+    validity: dict[str, dict[str, Any]]
     figures: dict[str, Path]
     matching: dict[str, Any] | None
     betas: list[dict[str, Any]]
@@ -131,9 +134,11 @@ def gather(
                 f"{path} belongs to study {envelope['study']}, expected {study}; "
                 "give the results of one study"
             )
-        if path.name in envelopes:
+        # a test and its validity have the same file name in different folders
+        name = f"validity/{path.name}" if envelope["rule"] == "validity" else path.name
+        if name in envelopes:
             raise BrainworthError(f"{path}: there are two results of this name; give one")
-        envelopes[path.name] = envelope
+        envelopes[name] = envelope
     by_rule = {envelope["rule"]: envelope for envelope in envelopes.values()}
     tests = {test: by_rule[test]["data"] for test in TESTS if test in by_rule}
     if not tests:
@@ -147,6 +152,9 @@ def gather(
     truth = by_rule.get("planted")
     planted = truth["data"] if truth else {}
     drawn = {test: style.source_of(by_rule[test], truth) for test in tests}
+    right = {e["data"]["test"]: e for e in envelopes.values() if e["rule"] == "validity"}
+    if right:
+        drawn["validity"] = style.source_of(*right.values())
     for name, (rule, _) in befs_figures.DRAWINGS.items():
         if rule in by_rule:
             drawn[name] = style.source_of(by_rule[rule])
@@ -156,6 +164,7 @@ def gather(
         envelopes=envelopes,
         tests=tests,
         befs={part: by_rule[f"befs_{part}"]["data"] for part in PARTS if f"befs_{part}" in by_rule},
+        validity={test: right[test]["data"] for test in TESTS if test in right},
         figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
         matching=matching_of(by_rule),
         betas=[e["data"] for e in envelopes.values() if e["rule"] == "extract_betas"],

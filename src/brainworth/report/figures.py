@@ -9,11 +9,13 @@ from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.erosion import (
     alignment_figure,
+    direction_erosion_figure,
     encoding_gap_figure,
     fingerprinting_figure,
     heteroscedasticity_figure,
     rdm_gap_figure,
     rsa_figure,
+    variance_blindness_figure,
     variance_predictability_figure,
     variance_reliability_figure,
 )
@@ -27,6 +29,8 @@ DRAWINGS = {
     "encoding_gap": encoding_gap_figure.drawing,
     "variance_reliability": variance_reliability_figure.drawing,
     "variance_predictability": variance_predictability_figure.drawing,
+    "direction_erosion": direction_erosion_figure.drawing,
+    "variance_blindness": variance_blindness_figure.drawing,
 }
 
 

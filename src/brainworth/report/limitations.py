@@ -70,10 +70,18 @@ def limitations(evidence: Evidence) -> list[Flowable]:
         )
     if "budget" in evidence.befs:
         texts.append("<b>Budgets</b> are theory only; no split of a budget was simulated.")
-    texts.append(
-        "<b>False-positive rate and power</b> of each test, over many simulated data sets, are not"
-        " part of this report."
-    )
+    unmeasured = [test for test in evidence.tests if test not in evidence.validity]
+    if unmeasured:
+        names = ", ".join({"rsa": "RSA"}.get(test, test) for test in unmeasured)
+        texts.append(
+            "<b>False-positive rate and power</b> over many simulated data sets are not part of"
+            f" this report for: {names}."
+        )
+    if evidence.validity:
+        texts.append(
+            "<b>Validity</b> was measured at a small size and under the model of the simulation;"
+            " tests may behave differently at other sizes and under other kinds of noise."
+        )
     return [layout.heading("Limitations"), *layout.items(texts)]
 
 

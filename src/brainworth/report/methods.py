@@ -225,7 +225,9 @@ def _regions(betas: list[dict], table: int) -> list[Flowable]:
 
 def overview(evidence: Evidence) -> str:
     """Return subjects, stimuli and regions in one phrase."""
-    first = next(iter(evidence.tests.values()))
+    first = next((test for test in evidence.tests.values() if "regions" in test), None)
+    if first is None:
+        return "simulated subjects only"
     regions = first["regions"]
     n_subjects = sorted({region["n_subjects"] for region in regions})
     subjects = things(n_subjects[-1], "subject")

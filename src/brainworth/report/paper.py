@@ -19,6 +19,7 @@ from brainworth.report import (
 )
 from brainworth.report.befs import befs_chapter
 from brainworth.report.erosion.chapters import METHODS, SECTIONS
+from brainworth.report.validity import chapter as validity
 
 
 def write(
@@ -80,7 +81,15 @@ def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
         *[part for test in found.tests for part in METHODS[test].methods(found)],
         *methods.statistics(found),
         layout.heading("Results"),
-        *[part for test in found.tests for part in SECTIONS[test].results(found, number_of)],
+        *[
+            part
+            for test in found.tests
+            for part in (
+                *SECTIONS[test].results(found, number_of),
+                *validity.beside(found, test),
+            )
+        ],
+        *(validity.chapter(found, number_of) if found.validity else []),
         *(befs_chapter.chapter(found, number_of) if found.befs else []),
         *limitations.limitations(found),
         *limitations.references(found),

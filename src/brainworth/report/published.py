@@ -61,6 +61,10 @@ REFERENCES = {
         "Golub, G. H., Heath, M. & Wahba, G. (1979). Generalized cross-validation as a method for "
         "choosing a good ridge parameter. Technometrics 21, 215–223."
     ),
+    "information": (
+        "Frenzel, S. & Pompe, B. (2007). Partial mutual information for coupling analysis of "
+        "multivariate time series. Physical Review Letters 99, 204101."
+    ),
     "befs": (
         "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026). How much is brain data worth for "
         "machine learning? Preprint, arXiv:2605.09243."

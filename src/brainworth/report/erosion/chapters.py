@@ -5,6 +5,8 @@ from __future__ import annotations
 from brainworth.report.erosion import (
     alignment_methods,
     alignment_section,
+    direction_erosion_methods,
+    direction_erosion_section,
     encoding_gap_methods,
     encoding_gap_section,
     fingerprinting_methods,
@@ -15,6 +17,8 @@ from brainworth.report.erosion import (
     rdm_gap_section,
     rsa_methods,
     rsa_section,
+    variance_blindness_methods,
+    variance_blindness_section,
     variance_predictability_methods,
     variance_predictability_section,
     variance_reliability_methods,
@@ -31,6 +35,8 @@ SECTIONS = {
     "encoding_gap": encoding_gap_section,
     "variance_reliability": variance_reliability_section,
     "variance_predictability": variance_predictability_section,
+    "direction_erosion": direction_erosion_section,
+    "variance_blindness": variance_blindness_section,
 }
 
 #: Each has ``methods``.
@@ -43,4 +49,6 @@ METHODS = {
     "encoding_gap": encoding_gap_methods,
     "variance_reliability": variance_reliability_methods,
     "variance_predictability": variance_predictability_methods,
+    "direction_erosion": direction_erosion_methods,
+    "variance_blindness": variance_blindness_methods,
 }

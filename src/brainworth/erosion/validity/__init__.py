@@ -1,0 +1,1 @@
+"""How often each erosion test is right, on data whose truth is planted."""

@@ -1,0 +1,1 @@
+"""The chapter on how often the erosion tests are right."""
