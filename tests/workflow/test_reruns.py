@@ -16,6 +16,7 @@ EVERYTHING = FROM_MATCHING | {"simulate_experiment", "simulate"}
 CONFIG_EDITS = {
     ("erosion", "rsa", "n_permutations"): (200, {"rsa"} | REPORT),
     ("erosion", "rsa", "n_bootstrap"): (200, {"rsa"} | REPORT),
+    ("erosion", "rsa", "noise"): ("none", {"rdms", "rsa"} | REPORT),
     ("erosion", "rsa", "comparison"): ("corr", {"rsa", "planted"} | REPORT),
     ("erosion", "fingerprinting", "n_subsamples"): (3, {"fingerprinting"} | REPORT),
     ("erosion", "heteroscedasticity", "n_surrogates"): (200, {"heteroscedasticity"} | REPORT),
@@ -33,6 +34,7 @@ MODULE_EDITS = {
     "erosion/heteroscedasticity.py": {"heteroscedasticity"} | REPORT,
     "erosion/identification.py": {"fingerprinting", "planted"} | REPORT,
     "erosion/measure.py": {"rdms", "rsa"} | REPORT,
+    "erosion/noise.py": {"rdms", "rsa"} | REPORT,
     "erosion/external.py": set(),
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,
