@@ -3,8 +3,8 @@
 `benchmarks/straightforward` holds one module a test. Both sides run twice: at a reduced size with
 all draws, where their numbers must agree to the tolerances of `TESTS`, and on one region at NSD's
 full size for the time, one thread each. There the straightforward side makes a few draws of each
-kind, all of which cost the same, and its time is scaled to all of them; ours makes all. Time is that
-of the processor, so that other work on the machine counts on neither side.
+kind, all of which cost the same, and its time is scaled to all of them; ours makes all. Time is
+that of the processor, so that other work on the machine counts on neither side.
 
 A test is added by its module and an entry of `TESTS`; tests of the configuration that have none are
 named in the output.

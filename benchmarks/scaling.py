@@ -1,7 +1,8 @@
 """How the cost of RSA grows with permutations, subject pairs and voxels, with straight-line fits.
 
 One thread, 766 stimuli. Each point is the smallest processor time of several runs, taken in turns,
-so that other work on the machine does not bend a curve. Writes benchmarks/results/scaling.json and scaling.png.
+so that other work on the machine does not bend a curve. Writes benchmarks/results/scaling.json and
+scaling.png.
 """
 
 from __future__ import annotations

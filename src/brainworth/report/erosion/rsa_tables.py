@@ -157,8 +157,8 @@ def crossnobis(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     groups = [("", 5), ("Noise ceiling", 2), ("", 1)]
     caption = (
         f"RSA of crossnobis RDMs: mean {comparison(data['comparison'])} of all pairs of subjects,"
-        " with what the published measure has; the share of its diagonal in the noise covariance"
-        " is given as its range over subjects."
+        " with its interval (BCa), null and noise ceiling. Shrinkage: by how much the noise"
+        " covariance was drawn to its diagonal, range over subjects."
     )
     return tables.table(number_of.table(), caption, columns, rows, notes, groups=groups)
 
