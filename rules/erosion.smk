@@ -67,7 +67,7 @@ rule rsa:
         ENV
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
     params:
         config=keys("seed", "interval", "erosion.rsa"),
         code=code("rsa.py"),

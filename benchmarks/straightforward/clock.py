@@ -16,14 +16,18 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.variants: dict[str, float] = {}
 
     @contextlib.contextmanager
-    def part(self, name: str, done: int = 1, of: int = 1) -> Iterator[None]:
-        """Measure one part."""
+    def part(
+        self, name: str, done: int = 1, of: int = 1, *, variant: bool = False
+    ) -> Iterator[None]:
+        """Measure one part, or a cleverer variant of one that is not added up."""
         start = time.process_time()
         yield
         spent = (time.process_time() - start) * of / done
-        self.seconds[name] = self.seconds.get(name, 0.0) + spent
+        parts = self.variants if variant else self.seconds
+        parts[name] = parts.get(name, 0.0) + spent
 
     @property
     def total(self) -> float:
