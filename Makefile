@@ -43,6 +43,9 @@ workflow: .venv/test.stamp ## tests that run Snakemake itself
 
 bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/rsa.py
+	$(BIN)/python benchmarks/erosion.py
+	$(BIN)/python benchmarks/full_size.py
+	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/befs.py
 

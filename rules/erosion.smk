@@ -21,10 +21,11 @@ if CONFIG.rdms.file is None:
             f"{LOGS}/benchmarks/rdms.tsv"
         conda:
             ENV
+        threads: 2
         resources:
-            mem_mb=4000,
+            mem_mb=3000,
         params:
-            config=keys("seed", "subjects", "rois"),
+            config=keys("seed", "subjects", "rois", "erosion.rsa.noise"),
             code=code("rdms.py"),
         script:
             "../scripts/rdms.py"
@@ -67,7 +68,7 @@ rule rsa:
         ENV
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
     params:
         config=keys("seed", "interval", "erosion.rsa"),
         code=code("rsa.py"),

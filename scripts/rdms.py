@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
-from brainworth.erosion import measure, rdms
+from brainworth.erosion import measure
 from brainworth.job import job
 
 with job(snakemake) as given:
-    extracts = dict(zip(given["subjects"], map(Path, snakemake.input.betas), strict=True))
-    rdms.write(snakemake.output.rdms, measure.measure(extracts, given["rois"], given["seed"]))
+    measure.write(
+        snakemake.output.rdms,
+        dict(zip(given["subjects"], map(Path, snakemake.input.betas), strict=True)),
+        given["rois"],
+        given["seed"],
+        noise=given["erosion.rsa.noise"],
+        n_threads=snakemake.threads,
+    )

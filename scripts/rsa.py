@@ -8,7 +8,9 @@ from brainworth.job import job, write_result
 with job(snakemake) as given:
     data = rsa.analyse(
         rdms.read(Path(snakemake.input.rdms)),
-        **given["erosion.rsa"],
+        comparison=given["erosion.rsa"]["comparison"],
+        n_permutations=given["erosion.rsa"]["n_permutations"],
+        n_bootstrap=given["erosion.rsa"]["n_bootstrap"],
         interval=given["interval"],
         seed=given["seed"],
         n_threads=snakemake.threads,

@@ -137,3 +137,25 @@ def test_p_is_uniform_under_the_null(planted_nulls, what):
     p = planted_nulls[what]
     spread = p - np.random.default_rng(0).random(p.size) / 100
     assert scipy.stats.kstest(spread, "uniform").pvalue > 0.001
+
+
+@pytest.mark.parametrize(("n_subjects", "n_stimuli"), [(2, 12), (5, 30), (3, 270)])
+def test_means_alone_equal_the_means_of_all_pairs(n_subjects, n_stimuli):
+    rng = np.random.default_rng(2)
+    length = n_stimuli * (n_stimuli - 1) // 2
+    vectors = rng.random((n_subjects, length)) + rng.random(length)
+    rows = compare.standardise(vectors, "corr")
+    names = [f"subject{s}" for s in range(n_subjects)]
+    permutations = relabel.draw(1, names, 40, n_stimuli)
+    observed, null = relabel.similarities(rows, permutations)
+    mean, mean_null = relabel.mean_similarity(rows, permutations, n_threads=2)
+    assert mean == pytest.approx(observed.mean(), abs=1e-6)
+    np.testing.assert_allclose(mean_null, null.mean(axis=1), atol=1e-6)
+
+
+def test_means_do_not_change_if_all_subjects_are_relabelled_alike():
+    rng = np.random.default_rng(3)
+    rows = compare.standardise(rng.random((4, 45)), "spearman")
+    same = np.broadcast_to(relabel.draw(1, ["a"], 9, 10), (4, 9, 10))
+    observed, null = relabel.mean_similarity(rows, np.ascontiguousarray(same))
+    np.testing.assert_allclose(null, observed, rtol=1e-5)

@@ -12,14 +12,17 @@ from brainworth.erosion import (
     fingerprinting,
     heteroscedasticity,
     measure,
+    noise,
     planted,
     rdms,
     rsa,
     variance,
 )
 from brainworth.erosion import responses as shared
+from brainworth.erosion.crossnobis import crossnobis_rdm
 from brainworth.erosion.dissimilarity import correlation_rdm
 from brainworth.errors import BrainworthError
+from brainworth.nsd import betas
 from brainworth.nsd.simulate import truth
 
 REGIONS = ["V1", "faces"]
@@ -97,6 +100,61 @@ def test_rdms_are_those_of_mean_patterns(study, measured):
         correlation_rdm(shared.mean_patterns(item, item.repetition == 1)),
         atol=1e-12,
     )
+
+
+def test_crossnobis_is_whitened_by_images_that_are_not_matched(study, measured):
+    path = study.extracts["subj03"]
+    item = shared.read(path, "V1")
+    trials = study.trials[study.trials["subject"] == "subj03"]
+    counts = trials[~trials["nsd_id"].isin(shared.matched_stimuli(study.extracts))].groupby(
+        "nsd_id"
+    )
+    others = np.sort(counts.size()[counts.size() > 1].index)
+    assert 10 < others.size < measure.MOST_NOISE_IMAGES
+    rows = np.flatnonzero(trials["nsd_id"].isin(others))
+    responses = betas.read_responses(path, "V1", rows)
+    model = noise.estimate(
+        responses.values.astype(float), np.searchsorted(others, responses.nsd_id)
+    )
+    region = measured.regions[0]
+    np.testing.assert_allclose(
+        region.full["crossnobis"][1], crossnobis_rdm(item.values, item.stimulus, model), atol=1e-12
+    )
+    assert region.shrinkage[1] == pytest.approx(model.shrinkage)
+    plain = measure.measure(study.extracts, REGIONS, seed=1, noise="none").regions[0]
+    assert plain.shrinkage is None
+    np.testing.assert_allclose(
+        plain.full["crossnobis"][1], crossnobis_rdm(item.values, item.stimulus), atol=1e-12
+    )
+
+
+def test_rdms_are_the_same_written_region_by_region_in_threads(study, measured, tmp_path):
+    measure.write(tmp_path / "rdms.h5", study.extracts, REGIONS, 1, n_threads=3)
+    stored = rdms.read(tmp_path / "rdms.h5")
+    np.testing.assert_array_equal(stored.stimuli, measured.stimuli)
+    for one, two in zip(stored.regions, measured.regions, strict=True):
+        assert (one.subjects, one.n_voxels, one.shrinkage) == (
+            two.subjects,
+            two.n_voxels,
+            two.shrinkage,
+        )
+        for name in ("correlation", "crossnobis"):
+            np.testing.assert_array_equal(one.full[name], two.full[name])
+        np.testing.assert_array_equal(one.repeats, two.repeats)
+        np.testing.assert_array_equal(one.mismatched, two.mismatched)
+
+
+def test_too_few_other_images_for_the_noise_are_refused(study, tmp_path):
+    def change(file, subject):
+        used = file["trials/matched"][:]
+        ids = file["trials/nsd_id"][:]
+        ids[~used] = 80_000 + np.arange(np.count_nonzero(~used))
+        file["trials/nsd_id"][...] = ids
+
+    extracts = copy_with(study, tmp_path, change)
+    with pytest.raises(BrainworthError, match=r"subj01 saw 0 images twice .*noise to none"):
+        measure.measure(extracts, REGIONS, seed=1)
+    measure.measure(extracts, REGIONS, seed=1, noise="none")
 
 
 def test_mismatched_images_are_as_many_and_seen_as_often(study):

@@ -22,6 +22,7 @@ SEEDED = EVERYTHING | {"direction_erosion"}
 CONFIG_EDITS = {
     ("erosion", "rsa", "n_permutations"): (200, {"rsa"} | REPORT),
     ("erosion", "rsa", "n_bootstrap"): (200, {"rsa"} | REPORT),
+    ("erosion", "rsa", "noise"): ("none", {"rdms", "rsa", "rdm_gap"} | REPORT),
     ("erosion", "rsa", "comparison"): ("corr", {"rsa", "planted"} | REPORT),
     ("erosion", "rdm_gap", "n_labellings"): (200, {"rdm_gap"} | REPORT),
     ("erosion", "rdm_gap", "comparison"): ("corr", {"rdm_gap", "planted"} | REPORT),
@@ -58,6 +59,7 @@ MODULE_EDITS = {
     "erosion/variance_predictors.py": {"variance_predictability"} | REPORT,
     "erosion/averaging.py": {"direction_erosion"} | REPORT,
     "erosion/predicted_variance.py": {"variance_blindness"} | REPORT,
+    "erosion/noise.py": {"rdms", "rsa", "rdm_gap"} | REPORT,
     "erosion/external.py": set(),
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,

@@ -56,54 +56,6 @@ def correlation_rdm(patterns: np.ndarray) -> np.ndarray:
     return np.maximum(distances, 0, out=distances)
 
 
-def crossnobis_rdm(folds: np.ndarray, precision: np.ndarray | None = None) -> np.ndarray:
-    """Return cross-validated squared (Mahalanobis) distances between all pairs of stimuli.
-
-    Noise that is independent between folds adds no bias: the expected distance between two
-    stimuli with the same true pattern is 0, and estimates can be negative (Walther et al. 2016).
-
-    Parameters
-    ----------
-    folds : array of shape (F, I, V)
-        Measurements of I stimuli by V voxels in F >= 2 folds with no data in common.
-    precision : array of shape (V, V), optional
-        Symmetric noise precision; without it the distance is the squared Euclidean one.
-
-    Returns
-    -------
-    array of shape (I (I - 1) / 2,), float64
-        Squared distance per voxel, mean over ordered pairs of folds; the same number as
-        rsatoolbox's ``calc_rdm_crossnobis``.
-
-    Raises
-    ------
-    BrainworthError
-        If there are fewer than 2 folds or stimuli, or a measurement is NaN or infinite.
-    """
-    folds = np.asarray(folds, dtype=np.float64)
-    if folds.ndim != 3 or folds.shape[0] < 2 or folds.shape[1] < 2 or folds.shape[2] < 1:
-        raise BrainworthError(
-            f"folds have shape {folds.shape}; a cross-validated distance needs folds x stimuli x "
-            "voxels with at least 2 folds, 2 stimuli and 1 voxel"
-        )
-    n_folds, n_stimuli, n_voxels = folds.shape
-    for fold in folds:
-        _require_finite(fold)
-    if precision is not None and precision.shape != (n_voxels, n_voxels):
-        raise BrainworthError(
-            f"the noise precision has shape {precision.shape}, expected ({n_voxels}, {n_voxels})"
-        )
-    kernel = np.zeros((n_stimuli, n_stimuli))
-    earlier = folds[0].copy()
-    for fold in folds[1:]:
-        kernel += (earlier if precision is None else earlier @ precision) @ fold.T
-        earlier += fold
-    kernel += kernel.T
-    kernel /= n_folds * (n_folds - 1) * n_voxels
-    diagonal = np.diag(kernel)
-    return squareform(diagonal[:, None] + diagonal - 2 * kernel, checks=False)
-
-
 def _require_finite(patterns: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(patterns).all(axis=1))
     if bad.size:

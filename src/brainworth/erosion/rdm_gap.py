@@ -35,6 +35,7 @@ from brainworth.erosion import (
 )
 from brainworth.erosion.resample import Resampled
 
+PURPOSE = "the gap of RDMs"
 NO_REPEATS = "there are no RDMs from disjoint parts of a subject's data"
 UNDEFINED = "not estimable: here, or in too many bootstrap samples, a reliability is not positive"
 OTHER_SUBJECTS = "other subjects are reliable here than in most regions, so the nulls are not joint"
@@ -102,14 +103,19 @@ def analyse(
         If there are fewer than 5 stimuli, a region has fewer than 2 subjects, or an RDM is
         constant or holds NaN.
     """
-    rdms.require_enough(content, "the gap of RDMs")
-    everyone = list(dict.fromkeys(name for region in content.regions for name in region.subjects))
-    permutations = relabel.draw(seed, everyone, n_permutations, content.n_stimuli)
+    rdms.require_stimuli(content, PURPOSE)
+    drawn: dict[str, np.ndarray] = {}
+    measure = ""
     weights = resample.draw(seed, n_bootstrap, content.n_stimuli)
     settings = _Settings(comparison, n_labellings, interval, seed, n_threads, weights)
     regions, observed, nulls, labels = [], [], [], []
     for region in tqdm(content.regions, desc="RDM gap", unit="region", disable=None):
-        chosen = permutations[[everyone.index(name) for name in region.subjects]]
+        measure = measure or region.measure
+        rdms.require_usable(region, measure, PURPOSE)
+        for name in region.subjects:
+            if name not in drawn:
+                drawn[name] = relabel.draw(seed, [name], n_permutations, content.n_stimuli)[0]
+        chosen = np.stack([drawn[name] for name in region.subjects])
         result, value, null, own = _region(region, chosen, settings)
         regions.append(result)
         observed.append(value)
@@ -121,7 +127,7 @@ def analyse(
     _add_familywise(regions, labels)
     return {
         "comparison": comparison,
-        "measure": content.regions[0].measure,
+        "measure": measure,
         "n_stimuli": content.n_stimuli,
         "n_permutations": n_permutations,
         "n_labellings": n_labellings,

@@ -7,6 +7,8 @@ row by row, as in `scipy.spatial.distance.squareform`.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +44,9 @@ class RdmSet:
         Negative control: RDMs after the stimulus ids of each subject were shuffled.
     n_voxels : tuple of int or None
         Voxels behind each RDM; None where unknown.
+    shrinkage : tuple of float or None
+        By how much each subject's noise covariance was shrunk to its diagonal for ``crossnobis``;
+        None where noise was not whitened.
     """
 
     label: str
@@ -50,6 +55,7 @@ class RdmSet:
     repeats: np.ndarray | None = None
     mismatched: np.ndarray | None = None
     n_voxels: tuple[int, ...] | None = None
+    shrinkage: tuple[float, ...] | None = None
 
     @property
     def measure(self) -> str:
@@ -65,13 +71,14 @@ class RdmFile:
     ----------
     stimuli : array of shape (I,)
         Integer 0-based 73K ids (`nsd_id`) for NSD, text labels otherwise.
-    regions : list of RdmSet
+    regions : sequence of RdmSet
+        From a file, a region is read whenever it is asked for, so that one is in memory at a time.
     missing : tuple of str
         Regions asked for that fewer than two subjects have.
     """
 
     stimuli: np.ndarray
-    regions: list[RdmSet] = field(default_factory=list)
+    regions: Sequence[RdmSet] = field(default_factory=list)
     missing: tuple[str, ...] = ()
 
     @property
@@ -80,19 +87,13 @@ class RdmFile:
         return len(self.stimuli)
 
 
-def require_enough(content: RdmFile, purpose: str) -> None:
-    """Refuse RDMs that cannot be compared between subjects.
+def require_stimuli(content: RdmFile, purpose: str) -> None:
+    """Refuse RDMs of too few stimuli, or of no region.
 
     Parameters
     ----------
     purpose : str
         The test that asks, for the message.
-
-    Raises
-    ------
-    BrainworthError
-        If there is no region, fewer than 5 stimuli, a region with fewer than 2 subjects, or
-        regions differ in their main measure.
     """
     if not content.regions:
         raise BrainworthError("there are no RDMs to analyse: no region was extracted")
@@ -101,17 +102,20 @@ def require_enough(content: RdmFile, purpose: str) -> None:
             f"{purpose} has {content.n_stimuli} stimuli and needs at least {FEWEST_STIMULI}: use "
             "more sessions or lower design.min_repetitions"
         )
-    for region in content.regions:
-        if len(region.subjects) < 2:
-            raise BrainworthError(
-                f"{region.label}: {purpose} needs at least 2 subjects with this region and "
-                f"there is {len(region.subjects)}; add subjects or take the region out of `rois`"
-            )
-        if region.measure != content.regions[0].measure:
-            raise BrainworthError(
-                f"{region.label} starts with measure {region.measure}, other regions with "
-                f"{content.regions[0].measure}; write the RDM file again"
-            )
+
+
+def require_usable(region: RdmSet, measure: str, purpose: str) -> None:
+    """Refuse a region of fewer than two subjects, or with another main measure than `measure`."""
+    if len(region.subjects) < 2:
+        raise BrainworthError(
+            f"{region.label}: {purpose} needs at least 2 subjects with this region and "
+            f"there is {len(region.subjects)}; add subjects or take the region out of `rois`"
+        )
+    if region.measure != measure:
+        raise BrainworthError(
+            f"{region.label} starts with measure {region.measure}, other regions with "
+            f"{measure}; write the RDM file again"
+        )
 
 
 def n_pairs(n_stimuli: int) -> int:
@@ -138,55 +142,113 @@ def n_stimuli_of(length: int, origin: str) -> int:
 
 def write(path: str | Path, content: RdmFile) -> None:
     """Write an RDM file (HDF5); it appears whole or not at all."""
+    with writer(path, content.stimuli) as file:
+        for region in content.regions:
+            file.add(region)
+        file.missing.extend(content.missing)
+
+
+@contextlib.contextmanager
+def writer(path: str | Path, stimuli: np.ndarray) -> Iterator[Writer]:
+    """Write an RDM file region by region; it appears whole or not at all."""
     with files.whole(path) as part, h5py.File(part, "w") as file:
         file.attrs["schema"] = SCHEMA
-        file.attrs["regions"] = [region.label for region in content.regions]
-        file.create_dataset("missing", data=list(content.missing), dtype=h5py.string_dtype())
-        _write_stimuli(file, content.stimuli)
-        for region in content.regions:
-            group = file.create_group(f"region/{region.label}")
-            group.attrs["subjects"] = list(region.subjects)
-            group.attrs["measures"] = list(region.full)
-            for measure, vectors in region.full.items():
-                group[f"full/{measure}"] = vectors
-            if region.repeats is not None:
-                group["repeats"] = region.repeats
-            if region.mismatched is not None:
-                group["mismatched"] = region.mismatched
-            if region.n_voxels is not None:
-                group["n_voxels"] = np.asarray(region.n_voxels, dtype=np.int64)
+        _write_stimuli(file, stimuli)
+        opened = Writer(file)
+        yield opened
+        file.attrs["regions"] = opened.labels
+        file.create_dataset("missing", data=opened.missing, dtype=h5py.string_dtype())
+
+
+@dataclass(frozen=True)
+class Writer:
+    """An RDM file that is being written.
+
+    Attributes
+    ----------
+    labels : list of str
+        The regions written so far.
+    missing : list of str
+        To be filled with the regions that fewer than two subjects have.
+    """
+
+    file: h5py.File
+    labels: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def add(self, region: RdmSet) -> None:
+        """Write one region."""
+        group = self.file.create_group(f"region/{region.label}")
+        group.attrs["subjects"] = list(region.subjects)
+        group.attrs["measures"] = list(region.full)
+        for measure, vectors in region.full.items():
+            group[f"full/{measure}"] = vectors
+        for name in ("repeats", "mismatched", "n_voxels", "shrinkage"):
+            if getattr(region, name) is not None:
+                group[name] = np.asarray(getattr(region, name))
+        self.labels.append(region.label)
 
 
 def read(path: str | Path) -> RdmFile:
-    """Read an RDM file.
+    """Read an RDM file; its regions are read when they are asked for.
 
     Raises
     ------
     BrainworthError
         If the file is missing, not HDF5, of another schema, or does not hold together.
     """
+    with _open(path) as file:
+        stimuli = _read_stimuli(file)
+        labels = [str(label) for label in file.attrs["regions"]]
+        missing = tuple(file["missing"].asstr()[:])
+        for label in labels:
+            _require_shapes(path, file, label, n_pairs(len(stimuli)))
+    return RdmFile(stimuli, _Stored(Path(path), labels), missing)
+
+
+@dataclass(frozen=True)
+class _Stored(Sequence):
+    """The regions of a file, each read when it is asked for."""
+
+    path: Path
+    labels: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int | slice) -> RdmSet | list[RdmSet]:
+        chosen = self.labels[index]
+        with _open(self.path) as file:
+            if isinstance(index, slice):
+                return [_read_region(file, label) for label in chosen]
+            return _read_region(file, chosen)
+
+
+@contextlib.contextmanager
+def _open(path: str | Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("schema") != SCHEMA:
                 raise BrainworthError(
                     f"{path} is not an RDM file of schema {SCHEMA}; delete it and run again"
                 )
-            stimuli = _read_stimuli(file)
-            regions = [_read_region(file, label) for label in file.attrs["regions"]]
-            missing = tuple(file["missing"].asstr()[:])
+            yield file
     except FileNotFoundError:
         raise BrainworthError(f"{path} does not exist; run the rule that writes it") from None
     except (OSError, KeyError) as error:
         raise BrainworthError(f"{path} cannot be read ({error}); delete it and run again") from None
-    for region in regions:
-        for measure, vectors in region.full.items():
-            expected = (len(region.subjects), n_pairs(len(stimuli)))
-            if vectors.shape != expected:
-                raise BrainworthError(
-                    f"{path}: {region.label} {measure} has shape {vectors.shape}, expected "
-                    f"{expected} (subjects, pairs of stimuli); delete it and run again"
-                )
-    return RdmFile(stimuli, regions, missing)
+
+
+def _require_shapes(path: str | Path, file: h5py.File, label: str, length: int) -> None:
+    group = file[f"region/{label}"]
+    for measure in group.attrs["measures"]:
+        shape = group[f"full/{measure}"].shape
+        expected = (len(group.attrs["subjects"]), length)
+        if shape != expected:
+            raise BrainworthError(
+                f"{path}: {label} {measure} has shape {shape}, expected "
+                f"{expected} (subjects, pairs of stimuli); delete it and run again"
+            )
 
 
 def _write_stimuli(file: h5py.File, stimuli: np.ndarray) -> None:
@@ -204,12 +266,16 @@ def _read_stimuli(file: h5py.File) -> np.ndarray:
 
 def _read_region(file: h5py.File, label: str) -> RdmSet:
     group = file[f"region/{label}"]
-    voxels = group["n_voxels"][:] if "n_voxels" in group else None
+
+    def entries(name: str, kind: type) -> tuple | None:
+        return tuple(kind(value) for value in group[name][:]) if name in group else None
+
     return RdmSet(
         label=label,
         subjects=tuple(group.attrs["subjects"]),
         full={measure: group[f"full/{measure}"][:] for measure in group.attrs["measures"]},
         repeats=group["repeats"][:] if "repeats" in group else None,
         mismatched=group["mismatched"][:] if "mismatched" in group else None,
-        n_voxels=None if voxels is None else tuple(int(count) for count in voxels),
+        n_voxels=entries("n_voxels", int),
+        shrinkage=entries("shrinkage", float),
     )

@@ -87,14 +87,88 @@ def similarities(
     return observed[0] / (scale[s] * scale[t]), null
 
 
-def _compact(standardised: np.ndarray, n_stimuli: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return square matrices in a small type, and what each subject's was multiplied by."""
+def mean_similarity(
+    standardised: np.ndarray, permutations: np.ndarray, n_threads: int = 1
+) -> tuple[float, np.ndarray]:
+    """Compare all pairs of subjects, as they are and relabelled, and return means over pairs only.
+
+    A third of the work of `similarities`: the mean follows from the length of the sum of all RDMs.
+
+    Parameters
+    ----------
+    standardised, permutations, n_threads
+        As for `similarities`.
+
+    Returns
+    -------
+    observed : float
+    null : array of shape (m,)
+        By the same code, and rounded as in `similarities`.
+    """
+    n_subjects, n_permutations, n_stimuli = permutations.shape
+    matrices, scale = _compact(standardised, n_stimuli, common=True)
+    identity = np.arange(n_stimuli, dtype=permutations.dtype)
+    observed, null = np.empty(1), np.empty(n_permutations)
+    _squared_sums(matrices, np.broadcast_to(identity, (n_subjects, 1, n_stimuli)).copy(), observed)
+    in_blocks(
+        lambda part: _squared_sums(
+            matrices, np.ascontiguousarray(permutations[:, part]), null[part]
+        ),
+        n_permutations,
+        BLOCK,
+        n_threads,
+    )
+    own = sum(float(np.sum(one.astype(np.float64) ** 2)) / 2 for one in matrices)
+    unit = scale[0] ** 2 * n_subjects * (n_subjects - 1)
+    return float(observed[0] - own) / unit, (null - own) / unit
+
+
+def _compact(
+    standardised: np.ndarray, n_stimuli: int, *, common: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return square matrices in a small type, and what each subject's was multiplied by.
+
+    With `common`, by the same number for all.
+    """
     if n_stimuli <= MOST_STIMULI_AS_FLOATS:
         floats = [squareform(row.astype(np.float32)) for row in standardised]
         return np.stack(floats), np.ones(len(floats))
     scale = np.iinfo(np.int16).max / np.abs(standardised).max(axis=1)
+    if common:
+        scale[:] = scale.min()
     rounded = np.rint(standardised * scale[:, None]).astype(np.int16)
     return np.stack([squareform(row) for row in rounded]), scale
+
+
+@kernel
+def _squared_sums(matrices, permutations, answer):  # pragma: no cover
+    """Fill answer[m] with the squared length of the sum of relabelled upper triangles."""
+    n_subjects, n_permutations, n_stimuli = permutations.shape
+    total = np.empty(n_stimuli, np.float32)
+    gathered = np.empty(n_stimuli, matrices.dtype)
+    relative = np.empty((n_subjects, n_stimuli), permutations.dtype)
+    for m in range(n_permutations):
+        for s in range(1, n_subjects):
+            for i in range(n_stimuli):
+                relative[s, permutations[0, m, i]] = permutations[s, m, i]
+        squares = 0.0
+        for i in range(n_stimuli - 1):
+            n = n_stimuli - 1 - i
+            own = matrices[0, i, i + 1 :]
+            for j in range(n):
+                total[j] = own[j]
+            for s in range(1, n_subjects):
+                labels = relative[s, i + 1 :]
+                source = matrices[s, relative[s, i]]
+                for j in range(n):
+                    gathered[j] = source[labels[j]]
+                for j in range(n):
+                    total[j] += gathered[j]
+            row = np.float32(0)
+            for j in range(n):
+                row += total[j] * total[j]
+            squares += row
+        answer[m] = squares
 
 
 @kernel

@@ -14,6 +14,7 @@ from brainworth import stats
 from brainworth.erosion import compare, rdms, relabel, reliability, resample
 from brainworth.erosion.resample import Resampled
 
+PURPOSE = "cross-subject RSA"
 FEWEST_SUBJECTS_TO_RESAMPLE = 4
 SATURATED_COSINE = 0.9
 COSINE_WARNING = (
@@ -66,29 +67,33 @@ def analyse(
         If there are fewer than 5 stimuli, a region has fewer than 2 subjects, or an RDM is
         constant or holds NaN.
     """
-    rdms.require_enough(content, "cross-subject RSA")
-    everyone = list(dict.fromkeys(name for region in content.regions for name in region.subjects))
-    permutations = relabel.draw(seed, everyone, n_permutations, content.n_stimuli)
+    rdms.require_stimuli(content, PURPOSE)
     weights = resample.draw(seed, n_bootstrap, content.n_stimuli)
     settings = _Settings(comparison, interval, seed, n_threads, weights)
-    regions, nulls, observed = [], [], []
+    drawn: dict[str, np.ndarray] = {}
+    regions, saturated, measure = [], [], None
+    families: dict[str, list] = {}
     for region in tqdm(content.regions, desc="RSA", unit="region", disable=not progress or None):
-        chosen = permutations[[everyone.index(name) for name in region.subjects]]
-        result, null, value = _region(region, chosen, settings)
+        measure = measure or region.measure
+        rdms.require_usable(region, measure, PURPOSE)
+        for name in region.subjects:
+            if name not in drawn:
+                drawn[name] = relabel.draw(seed, [name], n_permutations, content.n_stimuli)[0]
+        permutations = np.stack([drawn[name] for name in region.subjects])
+        result, nulls = _region(region, permutations, settings)
         regions.append(result)
-        nulls.append(null)
-        observed.append(value)
-    familywise = stats.max_statistic_p(np.array(observed), np.stack(nulls, axis=1))
-    for result, p in zip(regions, familywise.tolist(), strict=True):
-        result["similarity"]["p_familywise"] = p
+        saturated += _saturated_cosines(region)
+        for name, null in nulls.items():
+            families.setdefault(name, []).append((len(regions) - 1, null))
+    _add_familywise(regions, families)
     return {
         "comparison": comparison,
-        "measure": content.regions[0].measure,
+        "measure": measure,
         "n_stimuli": content.n_stimuli,
         "n_permutations": n_permutations,
         "n_bootstrap": n_bootstrap,
         "interval": interval,
-        "cosine_warning": _cosine_warning(content),
+        "cosine_warning": COSINE_WARNING.format(min(saturated)) if saturated else None,
         "missing_regions": list(content.missing),
         "regions": regions,
     }
@@ -103,21 +108,38 @@ class _Settings:
     weights: np.ndarray
 
 
-def _region(
-    region: rdms.RdmSet, permutations: np.ndarray, settings: _Settings
-) -> tuple[dict[str, Any], np.ndarray, float]:
-    """Analyse one region; also return the null of its mean similarity and the value to hold to it.
+@dataclass(frozen=True)
+class _Null:
+    """A mean similarity and its permutation null, for the family of regions.
 
     Estimates are in double precision; p-values hold rounded values of one kernel to each other.
     """
-    own = _standardise(region, region.full[region.measure], region.measure, settings.comparison)
-    observed, null = relabel.similarities(own, permutations, settings.n_threads)
-    mean_observed, mean_null = float(observed.mean()), null.mean(axis=1)
-    across, lower, upper, repeats = _resample(region, own, settings)
+
+    observed: float
+    draws: np.ndarray
+
+
+def _region(
+    region: rdms.RdmSet, permutations: np.ndarray, settings: _Settings
+) -> tuple[dict[str, Any], dict[str, _Null]]:
+    """Analyse one region; also return the null of every measure."""
+    rows = {
+        measure: _standardise(region, vectors, measure, settings.comparison)
+        for measure, vectors in region.full.items()
+    }
+    observed, null = relabel.similarities(rows[region.measure], permutations, settings.n_threads)
+    nulls = {region.measure: _Null(float(observed.mean()), null.mean(axis=1))}
+    resampled, repeats = _resample(region, rows, settings)
     corrected, corrected_pairs = reliability.report(
         repeats, region.subjects, 0 if repeats is None else len(region.repeats), settings.interval
     )
-    mean = across.apply(_mean)
+    others = {}
+    for measure in list(region.full)[1:]:
+        nulls[measure] = _Null(
+            *relabel.mean_similarity(rows[measure], permutations, settings.n_threads)
+        )
+        others[measure] = _entries(region, resampled[measure], nulls[measure], settings)
+    across = resampled[region.measure].across
     names = region.subjects
     result = {
         "label": region.label,
@@ -125,15 +147,7 @@ def _region(
         "n_subjects": len(names),
         "n_pairs": observed.size,
         "n_voxels": None if region.n_voxels is None else list(region.n_voxels),
-        "similarity": {
-            "estimate": float(mean.estimate),
-            "interval_stimuli": mean.both(settings.interval),
-            **_interval_subjects(across.estimate, region, settings),
-            "p": stats.permutation_p(mean_observed, mean_null),
-            "p_familywise": None,
-            "null_mean": float(mean_null.mean()),
-            "null_interval": list(stats.percentile_interval(mean_null, settings.interval)),
-        },
+        **_entries(region, resampled[region.measure], nulls[region.measure], settings),
         "pairs": [
             {
                 "subjects": [names[s], names[t]],
@@ -144,18 +158,68 @@ def _region(
             }
             for i, (s, t) in enumerate(zip(*np.triu_indices(len(names), 1), strict=True))
         ],
+        **corrected,
+        "other_measures": others,
+        "noise_shrinkage": None if region.shrinkage is None else list(region.shrinkage),
+        "by_measure": _by_measure(region),
+        **_mismatched(region, permutations, settings),
+    }
+    return result, nulls
+
+
+@dataclass(frozen=True)
+class _OfMeasure:
+    """Resampled similarities of one measure.
+
+    Attributes
+    ----------
+    across : Resampled
+        Pairs of subjects.
+    lower, upper : Resampled
+        Each subject with the pooled RDM of the others, and of all.
+    """
+
+    across: Resampled
+    lower: Resampled
+    upper: Resampled
+
+
+def _entries(
+    region: rdms.RdmSet, found: _OfMeasure, null: _Null, settings: _Settings
+) -> dict[str, Any]:
+    """Report the similarity and the noise ceiling of one measure."""
+    mean = found.across.apply(_mean)
+    return {
+        "similarity": {
+            "estimate": float(mean.estimate),
+            "interval_stimuli": mean.both(settings.interval),
+            **_interval_subjects(found.across.estimate, region, settings),
+            "p": stats.permutation_p(null.observed, null.draws),
+            "p_familywise": None,
+            "null_mean": float(null.draws.mean()),
+            "null_interval": list(stats.percentile_interval(null.draws, settings.interval)),
+        },
         "noise_ceiling": {
             name: {
                 "estimate": float(bound.estimate),
                 "interval": bound.percentile(settings.interval),
             }
-            for name, bound in (("lower", lower.apply(_mean)), ("upper", upper.apply(_mean)))
+            for name, bound in (
+                ("lower", found.lower.apply(_mean)),
+                ("upper", found.upper.apply(_mean)),
+            )
         },
-        **corrected,
-        "by_measure": _by_measure(region),
-        **_mismatched(region, permutations, settings),
     }
-    return result, mean_null, mean_observed
+
+
+def _add_familywise(regions: list[dict[str, Any]], families: dict[str, list]) -> None:
+    """Hold every region to the largest similarity over regions, measure by measure."""
+    for number, (measure, members) in enumerate(families.items()):
+        observed = np.array([null.observed for _, null in members])
+        draws = np.stack([null.draws for _, null in members], axis=1)
+        for (place, _), p in zip(members, stats.max_statistic_p(observed, draws), strict=True):
+            entry = regions[place] if number == 0 else regions[place]["other_measures"][measure]
+            entry["similarity"]["p_familywise"] = float(p)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -171,33 +235,33 @@ def _standardise(
 
 
 def _resample(
-    region: rdms.RdmSet, own: np.ndarray, settings: _Settings
-) -> tuple[Resampled, Resampled, Resampled, Resampled | None]:
+    region: rdms.RdmSet, standardised: dict[str, np.ndarray], settings: _Settings
+) -> tuple[dict[str, _OfMeasure], Resampled | None]:
     """Resample everything that is compared in one go, so that all of it shares its samples.
 
     Returns
     -------
-    across : Resampled
-        Pairs of subjects.
-    lower, upper : Resampled
-        Each subject with the pooled RDM of the others, and of all.
+    dict from measure to _OfMeasure
     repeats : Resampled or None
         Pairs of single parts, in the order of `reliability.pairs`.
     """
-    n = len(own)
-    pooled = np.vstack(compare.pooled(region.full[region.measure], settings.comparison))
-    names = [f"{region.label}: the pooled RDM"] * (n + 1)
-    rows = [own, compare.standardise(pooled, settings.comparison, names)]
+    n = len(region.subjects)
     subject = np.arange(n)
-    pairs = [
-        np.stack(np.triu_indices(n, 1), axis=1),
-        np.stack([subject, n + subject], axis=1),
-        np.stack([subject, np.full(n, 2 * n)], axis=1),
-    ]
+    names = [f"{region.label}: the pooled RDM"] * (n + 1)
+    rows, pairs, first = [], [], 0
+    for measure, own in standardised.items():
+        pooled = np.vstack(compare.pooled(region.full[measure], settings.comparison))
+        rows += [own, compare.standardise(pooled, settings.comparison, names)]
+        pairs += [
+            first + np.stack(np.triu_indices(n, 1), axis=1),
+            first + np.stack([subject, n + subject], axis=1),
+            first + np.stack([subject, np.full(n, 2 * n)], axis=1),
+        ]
+        first += 2 * n + 1
     if region.repeats is not None:
         parts = _standardise(region, region.repeats, "repeated", settings.comparison)
         rows.append(parts.reshape(-1, own.shape[1]))
-        pairs.append(2 * n + 1 + reliability.pairs(len(region.repeats), n))
+        pairs.append(first + reliability.pairs(len(region.repeats), n))
     everything = resample.over_stimuli(
         np.vstack(rows),
         np.vstack(pairs),
@@ -210,7 +274,10 @@ def _resample(
         everything.apply(lambda v, start=start, end=end: v[..., start:end])
         for start, end in itertools.pairwise(ends)
     ]
-    return groups[0], groups[1], groups[2], groups[3] if region.repeats is not None else None
+    found = {
+        measure: _OfMeasure(*groups[3 * i : 3 * i + 3]) for i, measure in enumerate(standardised)
+    }
+    return found, groups[-1] if region.repeats is not None else None
 
 
 def _interval_subjects(
@@ -244,14 +311,13 @@ def _mean_similarity(standardised: np.ndarray) -> float:
     return float((standardised @ standardised.T)[pairs].mean())
 
 
-def _cosine_warning(content: rdms.RdmFile) -> str | None:
-    """Warn if RDMs with these means, but unrelated geometry, would have a cosine near 1."""
+def _saturated_cosines(region: rdms.RdmSet) -> list[float]:
+    """Return the cosines near 1 that RDMs with these means, but unrelated geometry, would have."""
     chance = []
-    for vectors in (each for region in content.regions for each in region.full.values()):
+    for vectors in region.full.values():
         constancy = vectors.mean(axis=1) / np.sqrt(np.mean(vectors**2, axis=1))
         chance.append(np.outer(constancy, constancy)[np.triu_indices(len(vectors), 1)].mean())
-    saturated = [value for value in chance if value > SATURATED_COSINE]
-    return COSINE_WARNING.format(min(saturated)) if saturated else None
+    return [value for value in chance if value > SATURATED_COSINE]
 
 
 def _mismatched(
@@ -265,13 +331,12 @@ def _mismatched(
     if region.mismatched is None:
         return {"mismatched": None, "mismatched_reason": "there are no mismatched RDMs"}
     rows = _standardise(region, region.mismatched, "mismatched", settings.comparison)
-    observed, null = relabel.similarities(rows, permutations, settings.n_threads)
+    observed, mean_null = relabel.mean_similarity(rows, permutations, settings.n_threads)
     estimate = _mean_similarity(rows)
-    mean_null = null.mean(axis=1)
     low, high = stats.percentile_interval(mean_null, settings.interval)
     answer = {
         "estimate": estimate,
         "interval": [estimate - high, estimate - low],
-        "p": stats.permutation_p(float(observed.mean()), mean_null, alternative="two-sided"),
+        "p": stats.permutation_p(observed, mean_null, alternative="two-sided"),
     }
     return {"mismatched": answer, "mismatched_reason": None}

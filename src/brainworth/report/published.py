@@ -69,6 +69,11 @@ REFERENCES = {
         "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026). How much is brain data worth for "
         "machine learning? Preprint, arXiv:2605.09243."
     ),
+    "shrinkage": (
+        "Schäfer, J. & Strimmer, K. (2005). A shrinkage approach to large-scale covariance matrix "
+        "estimation and implications for functional genomics. Statistical Applications in Genetics "
+        "and Molecular Biology 4, 32."
+    ),
 }
 
 NSD_ACKNOWLEDGEMENT = (

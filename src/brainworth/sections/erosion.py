@@ -30,6 +30,7 @@ class Rsa(Section):
     """Cross-subject RSA."""
 
     comparison: Literal["spearman", "corr", "rho-a", "cosine"]
+    noise: Literal["shrinkage_diag", "none"]
     n_permutations: Annotated[int, Field(ge=100)]
     n_bootstrap: Annotated[int, Field(ge=100)]
 

@@ -23,7 +23,8 @@ def methods(evidence: Evidence) -> list[Flowable]:
     """Describe RSA."""
     data = evidence.tests["rsa"]
     level = percent(data["interval"])
-    crossnobis = any("crossnobis" in region["by_measure"] for region in data["regions"])
+    crossnobis = any("crossnobis" in region["other_measures"] for region in data["regions"])
+    whitened = any(region["noise_shrinkage"] for region in data["regions"])
     repeated = any(region["reliability"] for region in data["regions"])
     control = any(region["mismatched"] for region in data["regions"])
     return [
@@ -69,10 +70,10 @@ def methods(evidence: Evidence) -> list[Flowable]:
                 " data, so that no similarity can be corrected for noise."
             ),
             (
-                "<b>Crossnobis.</b> A second RDM is cross-validated between repetitions"
-                f" {cite('crossnobis')}. Its"
-                " noise is not whitened: voxels are z-scored, and their noise covariance is not"
-                " used."
+                "<b>Crossnobis.</b> A second RDM holds squared distances cross-validated over all"
+                f" repetitions {cite('crossnobis')}: every product is one of two different trials,"
+                " so that two stimuli with one true pattern have distance 0 on average, whatever"
+                f" their numbers of repetitions. {_whitening(whitened)}"
                 if crossnobis
                 else ""
             ),
@@ -90,3 +91,14 @@ def methods(evidence: Evidence) -> list[Flowable]:
             ]
         ),
     ]
+
+
+def _whitening(whitened: bool) -> str:
+    if not whitened:
+        return "Its noise is not whitened: voxels are z-scored, their noise covariance is not used."
+    return (
+        "Patterns are whitened by the noise covariance of the region's voxels: residuals of"
+        " repeated trials around their stimulus' mean, shrunk to the diagonal"
+        f" {cite('shrinkage')}. The residuals are those of up to 1,000 other images of the subject,"
+        " since a covariance from the same trials makes distances too large."
+    )

@@ -22,8 +22,9 @@ from brainworth.report.numbers import (
 
 #: What this test leaves open.
 LIMITS = (
-    "<b>RSA.</b> Noise was not whitened, also not for crossnobis distances. Correlation"
-    " distances from the same runs and sessions share noise within a subject. The"
+    "<b>RSA.</b> Correlation distances are not whitened, as published. Distances from the"
+    " same runs and sessions share noise within a subject, and repetitions of a stimulus that fall"
+    " into one run may, too: crossnobis takes them as independent. The"
     " corrected similarity is a ratio of estimates: with few stimuli or low reliability it"
     " is slightly biased and its interval is wide and skewed."
 )
@@ -57,6 +58,7 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
         layout.figure(evidence.figures["rsa"], number_of.figure(), _caption(evidence, single)),
         *rsa_tables.similarity(evidence, number_of.table()),
         *rsa_tables.corrected(evidence, number_of.table()),
+        *rsa_tables.crossnobis(evidence, number_of),
         *(rsa_tables.pairs(evidence, number_of) if single else []),
     ]
 

@@ -17,6 +17,7 @@ from brainworth.report.numbers import (
     number,
     p_value,
     percent,
+    span,
     whole,
 )
 from brainworth.report.tables import Column, Notes
@@ -74,8 +75,6 @@ def corrected(evidence: Evidence, table: int) -> list[Flowable]:
     data = evidence.tests["rsa"]
     notes = Notes()
     truth = "rsa" in evidence.planted
-    measures = list(data["regions"][0]["by_measure"])
-    other = measures[1] if len(measures) > 1 else None
     rows = []
     for region in data["regions"]:
         ceiling, fixed = region["noise_ceiling"], region["corrected"]
@@ -96,11 +95,6 @@ def corrected(evidence: Evidence, table: int) -> list[Flowable]:
                 estimate(control["estimate"], control["interval"])
                 if control
                 else notes.missing(region["mismatched_reason"]),
-                *(
-                    [number(region["by_measure"].get(other, {}).get(data["comparison"]))]
-                    if other
-                    else []
-                ),
             ]
         )
     columns = [
@@ -112,17 +106,61 @@ def corrected(evidence: Evidence, table: int) -> list[Flowable]:
         Column("Pairs"),
         *([Column("Planted")] if truth else []),
         Column("Mismatched stimuli"),
-        *([Column(f"{other.capitalize()}")] if other else []),
     ]
     groups = [("", 1), ("Noise ceiling", 2), ("", len(columns) - 3)]
     caption = (
         "RSA, what decides what the similarity means: noise ceiling, mean reliability of one part"
         " of a subject's data, similarity corrected for it (BCa interval over stimuli, mean over"
         " the pairs of reliable subjects)"
-        f"{', planted truth' if truth else ''}, the control"
-        f"{', and the similarity of ' + other + ' RDMs' if other else ''}."
+        f"{', planted truth' if truth else ''}, and the control."
     )
     return tables.table(table, caption, columns, rows, notes, groups=groups)
+
+
+def crossnobis(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
+    """Return the table of crossnobis RDMs, if there are any."""
+    data = evidence.tests["rsa"]
+    if not any("crossnobis" in region["other_measures"] for region in data["regions"]):
+        return []
+    notes = Notes()
+    rows = []
+    for region in data["regions"]:
+        measured = region["other_measures"].get("crossnobis")
+        if measured is None:
+            why = "not every stimulus was repeated"
+            rows.append([escape(region["label"]), notes.missing(why)] + [""] * 6)
+            continue
+        found, ceiling = measured["similarity"], measured["noise_ceiling"]
+        shrinkage = region["noise_shrinkage"]
+        rows.append(
+            [
+                escape(region["label"]),
+                estimate(found["estimate"], found["interval_stimuli"]["bca"]),
+                escape(p_of(found["p"], data)),
+                escape(p_of(found["p_familywise"], data)),
+                interval(found["null_interval"]),
+                *(number(ceiling[bound]["estimate"]) for bound in ("lower", "upper")),
+                span(shrinkage, 2) if shrinkage else notes.missing("noise was not whitened"),
+            ]
+        )
+    level = percent(data["interval"])
+    columns = [
+        Column("Region", "left", wraps=any(len(row[0]) > 12 for row in rows)),
+        Column(f"Similarity [{level} % over stimuli]"),
+        Column("p"),
+        Column("Family-wise p"),
+        Column(f"Null, {level} %"),
+        Column("lower"),
+        Column("upper"),
+        Column("Shrinkage"),
+    ]
+    groups = [("", 5), ("Noise ceiling", 2), ("", 1)]
+    caption = (
+        f"RSA of crossnobis RDMs: mean {comparison(data['comparison'])} of all pairs of subjects,"
+        " with its interval (BCa), null and noise ceiling. Shrinkage: by how much the noise"
+        " covariance was drawn to its diagonal, range over subjects."
+    )
+    return tables.table(number_of.table(), caption, columns, rows, notes, groups=groups)
 
 
 def pairs(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
