@@ -100,9 +100,9 @@ def fetch(
     for known in objects:
         _refuse_own_file(root / known.key)
     if data.source == "local":
-        found = _from_tree(objects, _tree(data), root)
+        found = _from_tree(objects, tree_of(data), root)
     else:
-        store = Path(os.path.abspath(Path(data.store_dir).expanduser()))
+        store = store_of(data)
         if store.resolve() == root.resolve():
             raise BrainworthError(
                 f"{store} is both data.store_dir and the folder of this study, where a new run may "
@@ -118,7 +118,19 @@ def fetch(
     return [found[key] for key in keys]
 
 
-def _tree(data: config.Data) -> Path:
+def store_of(data: config.Data, base: Path = Path()) -> Path:
+    """Return the absolute path of the store; a relative one counts from `base`."""
+    return Path(os.path.abspath(base / Path(data.store_dir).expanduser()))
+
+
+def tree_of(data: config.Data) -> Path:
+    """Return the user's NSD tree, from the configuration or the environment.
+
+    Raises
+    ------
+    BrainworthError
+        If no tree is named, or it is empty or cannot be read.
+    """
     named = data.local_dir or os.environ.get(TREE_VARIABLE)
     if not named:
         raise BrainworthError(
