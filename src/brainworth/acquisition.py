@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from brainworth import doctor
@@ -57,5 +58,6 @@ def answer(given: argparse.Namespace, study: Config) -> tuple[str, int]:
     network = plan.Network(given.bandwidth_mbit, given.latency_ms)
     where = store.store_of(study.data, root)
     if study.rdms.file is None and study.data.source == "local":
-        where = store.tree_of(study.data)
+        with contextlib.suppress(BrainworthError):  # no tree is named yet: voxels are estimated
+            where = store.tree_of(study.data)
     return plan.table(plan.make(study, network, where), network), 0
