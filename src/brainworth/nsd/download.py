@@ -133,7 +133,7 @@ def download(
     Stopped
         If `stop` was set.
     """
-    with _locked(_partial(store, known.key, ".lock"), stop):
+    with locked(_partial(store, known.key, ".lock"), stop):
         entry = kept(store, known)  # another process may have finished it meanwhile
         if entry is None:
             entry = patiently(
@@ -262,7 +262,7 @@ def _update(hashes: tuple[Any, ...], block: bytes) -> int:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, stop: threading.Event) -> Iterator[None]:
+def locked(path: Path, stop: threading.Event) -> Iterator[None]:
     """Let one process or thread at a time work on an object.
 
     The lock file stays: deleting it would let a third process lock a new file of the same name.
