@@ -48,6 +48,8 @@ def both():
     moto = "http://{}:{}".format(*server.get_host_and_port())
     with pytest.MonkeyPatch.context() as patch, running() as ours:
         patch.setenv("NO_PROXY", "127.0.0.1")
+        reset = urllib.request.Request(f"{moto}/moto-api/reset", method="POST")
+        urllib.request.urlopen(reset).close()  # moto's buckets outlive its server
         with contextlib.closing(
             client(moto, aws_access_key_id="none", aws_secret_access_key="none")
         ) as filler:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore
 import botocore.exceptions
 import botocore.httpsession
+import botocore.loaders
+import botocore.session
 import urllib3.exceptions
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
@@ -41,11 +43,22 @@ CONNECTION_ERRORS = (
     ResponseParserError,  # a proxy's web page where S3's XML was expected
 )
 
+#: What botocore knows of S3; read once.
+_MODELS = botocore.loaders.create_loader()
+
 _CHECK = "check data.bucket and data.endpoint_url"
 
 
 class Retry(Exception):
     """A failure that another attempt may mend; the message says what happened."""
+
+
+class Changed(Retry):
+    """The object is another one than when it was asked about: begin anew."""
+
+
+class NoRanges(Retry):
+    """The service sends the whole object where a part of it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +73,14 @@ class Bucket:
         Name of the bucket.
     place : str
         The bucket and its address, for messages.
+    asked : Counter
+        How often the head of each object was asked for.
     """
 
     client: Any
     name: str
     place: str
+    asked: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -82,12 +98,24 @@ class Remote:
     md5 : str or None
         MD5 of its contents in hexadecimal, if the ETag is one: that of a multipart upload or of an
         object encrypted with a customer's key is not.
+    n_parts : int or None
+        Number of parts of a multipart upload whose ETag is made of the parts' MD5s.
     """
 
     key: str
     size: int
     etag: str
     md5: str | None
+    n_parts: int | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of the bucket's listing: key, size in bytes and ETag."""
+
+    key: str
+    size: int
+    etag: str
 
 
 @contextlib.contextmanager
@@ -102,11 +130,11 @@ def connect(data: config.Data) -> Iterator[Bucket]:
     place = f"s3://{data.bucket} at {data.endpoint_url or 'Amazon, ' + data.region}"
     settings = Config(
         signature_version=botocore.UNSIGNED,
-        # The retries are ours (download.patiently): one count and one pause, the configured ones.
+        # The retries are ours (patience.patiently): one count and one pause, the configured ones.
         retries={"total_max_attempts": 1, "mode": "standard"},
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
-        max_pool_connections=data.parallel,
+        max_pool_connections=2 * data.parallel,  # questions about objects while others come in
         # Other services are rarely reachable as BUCKET.HOST.
         s3={"addressing_style": "path" if data.endpoint_url else "auto"},
         # config.yaml alone decides where the data come from, not AWS_ENDPOINT_URL.
@@ -115,8 +143,10 @@ def connect(data: config.Data) -> Iterator[Bucket]:
         # with a part of it.
         response_checksum_validation="when_required",
     )
+    session = botocore.session.Session()
+    session.register_component("data_loader", _MODELS)
     try:
-        client = boto3.session.Session().client(
+        client = session.create_client(
             "s3",
             region_name=data.region,
             endpoint_url=data.endpoint_url,
@@ -167,6 +197,7 @@ def head(bucket: Bucket, key: str) -> Remote:
     BrainworthError
         If the object is forbidden, does not exist, is empty, or has no ETag.
     """
+    bucket.asked[key] += 1
     with _explained(bucket, key):
         answer = bucket.client.head_object(Bucket=bucket.name, Key=key)
     size, etag = answer["ContentLength"], answer.get("ETag", "").strip('"')
@@ -178,35 +209,106 @@ def head(bucket: Bucket, key: str) -> Remote:
             f"resumed safely; {_CHECK}"
         )
     plain = answer.get("ServerSideEncryption") in (None, "AES256")
-    is_md5 = plain and re.fullmatch("[0-9a-f]{32}", etag) is not None
-    return Remote(key, size, etag, etag if is_md5 else None)
+    found = re.fullmatch("([0-9a-f]{32})(?:-([0-9]+))?", etag) if plain else None
+    md5, parts = found.groups() if found else (None, None)
+    if parts is not None:
+        return Remote(key, size, etag, None, int(parts))
+    return Remote(key, size, etag, md5)
 
 
-def get(bucket: Bucket, remote: Remote, start: int) -> tuple[int, Iterator[bytes]]:
-    """Ask for an object's bytes from `start` on, provided that its ETag is still the same.
+def part_size(bucket: Bucket, remote: Remote) -> int | None:
+    """Ask for the size of the parts that an object was uploaded in.
 
     Returns
     -------
-    start : int
-        Where the bytes really start: 0 if the service does not know ranges.
-    blocks : iterator of bytes
-        The bytes, at most 1 MiB at a time. To be closed, or read to its end.
+    int or None
+        None if the service does not tell, or the parts differ in size.
 
     Raises
     ------
     Retry
-        Here or from `blocks`: if the object changed, the service is busy, or the connection fails.
+        If the service is busy or the connection fails.
+    """
+    bucket.asked[remote.key] += 1
+    try:
+        with _explained(bucket, remote.key):
+            answer = bucket.client.head_object(Bucket=bucket.name, Key=remote.key, PartNumber=1)
+    except BrainworthError:
+        return None  # a service that does not know the question
+    size = answer["ContentLength"]
+    told = answer.get("PartsCount") == remote.n_parts and size > 0
+    return size if told and -(-remote.size // size) == remote.n_parts else None
+
+
+def get(
+    bucket: Bucket, remote: Remote, start: int = 0, stop: int | None = None
+) -> tuple[int, Iterator[bytes]]:
+    """Ask for bytes `start` to `stop` (exclusive), provided that the ETag is still the same.
+
+    Returns
+    -------
+    start : int
+        Where the bytes really start: 0 if all to the end was asked for, and the service knows no
+        ranges.
+    blocks : iterator of bytes
+        The bytes, at most 1 MiB at a time; never more than were asked for. To be closed, or read
+        to its end.
+
+    Raises
+    ------
+    Retry
+        Here or from `blocks`: if the object changed (`Changed`), the service is busy, sends other
+        bytes or knows no ranges (`NoRanges`), or the connection fails.
     BrainworthError
         If the object is forbidden or does not exist.
     """
-    wanted = {"Range": f"bytes={start}-"} if start else {}
+    stop = remote.size if stop is None else stop
+    whole = (start, stop) == (0, remote.size)
+    last = "" if stop == remote.size else stop - 1
+    wanted = {} if whole else {"Range": f"bytes={start}-{last}"}
     with _explained(bucket, remote.key):
         answer = bucket.client.get_object(
             Bucket=bucket.name, Key=remote.key, IfMatch=f'"{remote.etag}"', **wanted
         )
-    if start and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
-        start = 0
-    return start, _blocks(bucket, remote.key, answer["Body"])
+    body = answer["Body"]
+    try:
+        if answer.get("ETag", "").strip('"') != remote.etag:
+            raise Changed("the object changed in the bucket during the download")
+        if not whole and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
+            if stop != remote.size:
+                raise NoRanges("the service does not send parts of objects")
+            start = 0
+        sent, right = answer.get("ContentRange"), f"bytes {start}-{stop - 1}/{remote.size}"
+        if sent not in (None, right):
+            raise Retry(f"the service sent {sent} where {right} was asked for")
+        if answer["ContentLength"] != stop - start:
+            raise Retry(
+                f"the service sent {answer['ContentLength']} bytes where {stop - start} were "
+                "asked for"
+            )
+    except Retry:
+        body.close()
+        raise
+    return start, _blocks(bucket, remote.key, body)
+
+
+def listing(bucket: Bucket, prefix: str) -> Iterator[Listed]:
+    """List the objects whose keys begin with a prefix, page by page.
+
+    Raises
+    ------
+    Retry, BrainworthError
+        As `head`.
+    """
+    more: dict[str, str] = {}
+    while True:
+        with _explained(bucket, prefix):
+            page = bucket.client.list_objects_v2(Bucket=bucket.name, Prefix=prefix, **more)
+        for item in page.get("Contents", []):
+            yield Listed(item["Key"], item["Size"], item["ETag"].strip('"'))
+        if not page.get("IsTruncated"):
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 def _blocks(bucket: Bucket, key: str, body: Any) -> Iterator[bytes]:
@@ -249,7 +351,7 @@ def meaning(bucket: Bucket, key: str, status: int, code: str) -> Exception:
     if status >= 500 or status in (408, 429) or code in BUSY:
         return Retry(f"the service is busy (status {status}, {code})")
     if status in (412, 416):
-        return Retry("the object changed in the bucket during the download")
+        return Changed("the object changed in the bucket during the download")
     if status == 403:
         return BrainworthError(
             f"{key} is forbidden in {bucket.place}: old mirrors hold back the last three sessions "

@@ -170,7 +170,7 @@ def replace_with(content: bytes) -> Fault:
 
     def fault(connection: Connection, request: Request, answer: Answer) -> None:
         connection.server.add(request.key, content)
-        connection.respond(connection.server.answer(request))
+        connection.follow(request)
 
     return fault
 

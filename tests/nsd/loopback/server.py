@@ -73,13 +73,11 @@ class Rule:
     skip: int
     times: int | None
 
-    def meets(self, request: Request, answer: Answer | None) -> bool:
+    def meets(self, request: Request, answer: Answer) -> bool:
         """Say whether this request meets the fault, and count it."""
         if request.method != self.method or not fnmatch.fnmatchcase(request.key, self.key):
             return False
-        if self.covers is not None and (
-            answer is None or not answer.start <= self.covers < answer.stop
-        ):
+        if self.covers is not None and not answer.start <= self.covers < answer.stop:
             return False
         if self.skip > 0:
             self.skip -= 1
@@ -237,7 +235,7 @@ class Server:
         """Return the answer of a service that knows no ranges."""
         return self.answer(Request("GET", request.key, None, None))
 
-    def fault_for(self, request: Request, answer: Answer | None) -> Fault | None:
+    def fault_for(self, request: Request, answer: Answer) -> Fault | None:
         with self.lock:
             return next((rule.fault for rule in self._rules if rule.meets(request, answer)), None)
 
@@ -287,15 +285,22 @@ class Connection:
             try:
                 answer = self._respond_to(request)
             except Refused as error:
-                answer = None
-                refusal = error
+                self.refuse(request, error.status, error.code)
+                continue
             fault = self.server.fault_for(request, answer)
-            if fault is not None and answer is not None:
-                fault(self, request, answer)
-            elif answer is None:
-                self.refuse(request, refusal.status, refusal.code)
-            else:
+            if fault is None:
                 self.respond(answer)
+            else:
+                fault(self, request, answer)
+
+    def follow(self, request: Request) -> None:
+        """Send the right answer, as things are now."""
+        try:
+            answer = self._respond_to(request)
+        except Refused as error:
+            self.refuse(request, error.status, error.code)
+        else:
+            self.respond(answer)
 
     def respond(self, answer: Answer) -> None:
         """Send an answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,11 @@ import numpy as np
 
 from brainworth import config
 from brainworth.errors import BrainworthError
-from brainworth.nsd import betas, download, registry, rois, s3, voxels
+from brainworth.nsd import betas, download, manifest, registry, rois, s3, voxels
+from brainworth.nsd.patience import Stop, patiently
 from brainworth.nsd.ranges import btree, cost, hdf5, other, spans
 from brainworth.nsd.ranges.journal import Journal
-from brainworth.nsd.ranges.transport import Changed, Connections
+from brainworth.nsd.ranges.transport import Connections
 
 #: Called with the number of voxels that have arrived.
 Report = Callable[[int], None]
@@ -85,7 +85,7 @@ def fetch(
     BrainworthError
         If the object cannot be had, is damaged, is of other volumes, or cannot be read by ranges.
     """
-    entry = download.kept(store, registry.describe(key))
+    entry = manifest.kept(store, registry.describe(key))
     if entry is not None:
         values = betas.read_session(store / key, table)
         report(len(table))
@@ -93,13 +93,13 @@ def fetch(
         return Session(key, entry.etag, entry.size, values, unknown, "store", 0)
     wanted = voxels.rank(table.ijk, table.shape)
     path = journal_path(store, key)
-    never = threading.Event()
-    with download.locked(path.with_suffix(".lock"), never), Journal(path, table.shape) as journal:
+    never = Stop()
+    with download.locked(store, key, never), Journal(path, table.shape) as journal:
         missing = np.flatnonzero(~np.isin(wanted, journal.ranks()))
         how = "journal"
         if journal.version is None or missing.size:
             connections = connect()
-            how = download.patiently(
+            how = patiently(
                 lambda: _attempt(connections, key, table, wanted, journal, report), key, data, never
             )
             journal.sync()
@@ -118,6 +118,7 @@ def _attempt(
     journal: Journal,
     report: Report,
 ) -> str:
+    connections.count_question()
     remote = download.head(connections.bucket, registry.describe(key))
     journal.begin(remote)
     there = np.isin(wanted, journal.ranks())
@@ -136,8 +137,6 @@ def _attempt(
             f"{key} is damaged in {connections.bucket.place}: {error}; check data.bucket and "
             "data.endpoint_url, or set data.download: files to have the whole file verified"
         ) from None
-    except Changed:
-        raise s3.Retry("the object changed in the bucket during the download") from None
 
 
 def _by_index(

@@ -2,7 +2,7 @@
 
 A request costs some hundred microseconds here, a tenth of what the S3 client takes, which is used
 only to ask for an object's size and version. Retries, pauses and sentences are those of whole
-files (`download.patiently`, `s3.meaning`).
+files (`patience.patiently`, `s3.meaning`).
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ import urllib3
 
 from brainworth import config
 from brainworth.errors import BrainworthError
-from brainworth.nsd import download, s3
+from brainworth.nsd import s3
+from brainworth.nsd.patience import patiently
 
 SLOWEST = 20_000  # bytes a second of one connection; slower ones are given up
 _PIECE = 2**16
 _SMALL = 2**15  # bytes of an answer whose duration is taken for the latency
 _AHEAD = 4  # requests handed out beforehand, per connection
-
-
-class Changed(Exception):
-    """The object is not the version that was asked for."""
 
 
 @dataclass
@@ -44,7 +41,7 @@ class Traffic:
     Attributes
     ----------
     requests, bytes : int
-        Range requests, and bytes of their bodies, failed ones included.
+        Requests, and bytes of the bodies of ranges, failed ones included.
     retries : int
         Requests that had to be sent again.
     """
@@ -87,6 +84,11 @@ class Connections:
         for manager in self._managers:
             manager.clear()
 
+    def count_question(self) -> None:
+        """Count a request that was sent beside the range requests."""
+        with self._lock:
+            self.traffic.requests += 1
+
     @property
     def latency_s(self) -> float:
         """Median duration of small requests so far, in seconds."""
@@ -119,7 +121,7 @@ class Connections:
 
         Raises
         ------
-        Changed
+        s3.Changed
             If the object has another version now.
         BrainworthError
             If it cannot be had, or not in ``data.attempts`` attempts.
@@ -129,8 +131,12 @@ class Connections:
 
         def work(number: int, start: int, stop: int) -> None:
             try:
-                content = download.patiently(
-                    lambda: self._verified(remote, start, stop), remote.key, self.data, abandon
+                content = patiently(
+                    lambda: self._verified(remote, start, stop),
+                    remote.key,
+                    self.data,
+                    abandon,
+                    final=(s3.Changed,),
                 )
                 arrived.put((number, content, None))
             except BaseException as error:
@@ -217,8 +223,6 @@ class Connections:
 
     def _check(self, response: Any, remote: s3.Remote, start: int, stop: int) -> None:
         status = response.status
-        if status in (412, 416):
-            raise Changed(remote.key)
         if status == 200:
             raise BrainworthError(
                 f"{remote.key}: {self.bucket.place} answers with the whole object where a range of "
@@ -229,10 +233,12 @@ class Connections:
             code = re.search(rb"<Code>([A-Za-z0-9.]+)</Code>", document)
             word = code[1].decode() if code else response.headers.get("Location", "no reason given")
             error = s3.meaning(self.bucket, remote.key, status, word)
-            raise self._retry(str(error)) if isinstance(error, s3.Retry) else error
+            with self._lock:
+                self.traffic.retries += isinstance(error, s3.Retry)
+            raise error
         etag = response.headers.get("ETag")
         if etag is not None and etag.strip('"') != remote.etag:
-            raise Changed(remote.key)
+            raise s3.Changed("the object changed in the bucket during the download")
         told = response.headers.get("Content-Range", "nothing")
         if told != f"bytes {start}-{stop - 1}/{remote.size}":
             raise self._retry(f"bytes {start} to {stop - 1} were asked for, and {told} answered")
