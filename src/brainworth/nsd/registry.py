@@ -124,6 +124,11 @@ def betas_folder(subject: str) -> str:
     return f"nsddata_betas/ppdata/{subject}/{SPACE}/{BETA_VERSION}"
 
 
+def voxels_key(subject: str, session: int) -> str:
+    """Path of the voxels taken from one session's betas; not an object of NSD."""
+    return betas_key(subject, session).removesuffix(".hdf5") + ".voxels.h5"
+
+
 def ncsnr_key(subject: str) -> str:
     """Key of the voxel-wise noise-ceiling SNR."""
     return f"{betas_folder(subject)}/ncsnr.nii.gz"
@@ -156,7 +161,7 @@ def atlas_keys() -> list[str]:
 
 
 def subject_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
-    """Keys that belong to one subject.
+    """Keys that belong to one subject: its betas and all that `volume_keys` gives.
 
     Parameters
     ----------
@@ -167,13 +172,20 @@ def subject_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
     volumes : list of str
         ROI volumes, e.g. ``["Kastner2015", "floc-faces"]``.
     """
-    numbers = range(1, sessions + 1)
+    betas = [betas_key(subject, number) for number in range(1, sessions + 1)]
+    return [*betas, *volume_keys(subject, sessions, volumes)]
+
+
+def volume_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
+    """Keys of one subject's volumes and label tables: valid voxels, ROIs, ncsnr.
+
+    Parameters are those of `subject_keys`.
+    """
     tables = [
         label_table_key(subject, volume) for volume in volumes if volume not in FSAVERAGE_TABLES
     ]
     return [
-        *(betas_key(subject, number) for number in numbers),
-        *(valid_key(subject, number) for number in numbers),
+        *(valid_key(subject, number) for number in range(1, sessions + 1)),
         *(roi_key(subject, volume) for volume in volumes),
         *tables,
         ncsnr_key(subject),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import botocore
 import botocore.exceptions
+import botocore.httpsession
 import botocore.loaders
 import botocore.session
 import urllib3.exceptions
@@ -28,6 +31,8 @@ READ_TIMEOUT_S = 60
 BUSY = frozenset(
     ("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout")
 )
+
+CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
 
 #: Failures of the connection, not of the request.
 CONNECTION_ERRORS = (
@@ -150,7 +155,11 @@ def connect(data: config.Data) -> Iterator[Bucket]:
     session.register_component("data_loader", _MODELS)
     try:
         client = session.create_client(
-            "s3", region_name=data.region, endpoint_url=data.endpoint_url, config=settings
+            "s3",
+            region_name=data.region,
+            endpoint_url=data.endpoint_url,
+            config=settings,
+            verify=certificates(data),
         )
     except (ValueError, botocore.exceptions.BotoCoreError) as error:
         raise BrainworthError(
@@ -159,6 +168,31 @@ def connect(data: config.Data) -> Iterator[Bucket]:
         ) from error
     with contextlib.closing(client):
         yield Bucket(client, data.bucket, place)
+
+
+def certificates(data: config.Data) -> str:
+    """Return the file of the certificate authorities to trust.
+
+    ``data.ca_bundle``, else what the variables AWS_CA_BUNDLE or SSL_CERT_FILE name, else those
+    that come with Python's packages.
+
+    Raises
+    ------
+    BrainworthError
+        If the file named does not exist.
+    """
+    for origin, name in (
+        ("data.ca_bundle", data.ca_bundle),
+        *((variable, os.environ.get(variable)) for variable in CA_VARIABLES),
+    ):
+        if name:
+            path = Path(name).expanduser()
+            if not path.is_file():
+                raise BrainworthError(
+                    f"{path} ({origin}) does not exist; expected a file of certificates (PEM)"
+                )
+            return str(path)
+    return botocore.httpsession.get_cert_path(True)
 
 
 def head(bucket: Bucket, key: str) -> Remote:
@@ -301,7 +335,9 @@ def _explained(bucket: Bucket, key: str) -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        raise _meaning(bucket, key, error) from error
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        code = error.response["Error"].get("Code", "")
+        raise meaning(bucket, key, status, code) from error
     except CONNECTION_ERRORS as error:
         raise Retry(f"the connection failed ({error})") from error
     except botocore.exceptions.BotoCoreError as error:
@@ -310,9 +346,16 @@ def _explained(bucket: Bucket, key: str) -> Iterator[None]:
         ) from error
 
 
-def _meaning(bucket: Bucket, key: str, error: botocore.exceptions.ClientError) -> Exception:
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    code = error.response["Error"].get("Code", "")
+def meaning(bucket: Bucket, key: str, status: int, code: str) -> Exception:
+    """Return what a refusal means: `Retry` or `BrainworthError`.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status of the answer.
+    code : str
+        S3's word for it, from the error document; empty where there is none.
+    """
     if status >= 500 or status in (408, 429) or code in BUSY:
         return Retry(f"the service is busy (status {status}, {code})")
     if status in (412, 416):
