@@ -124,11 +124,15 @@ def _one(remote: s3.Remote, store: Path) -> list[Finding]:
                 f"{store / remote.key} to fetch it anew"
             )
         )
-    elif entry is not None and manifest.kept(store, known) is None:
+    elif entry is not None and not _dropped(store, entry) and not manifest.kept(store, known):
         findings.append(
             problem(f"{store / remote.key} is not the file that was fetched; a run fetches it anew")
         )
     return findings
+
+
+def _dropped(store: Path, entry: manifest.Entry) -> bool:
+    return entry.passing and not (store / entry.key).exists()
 
 
 def _beside(place: s3.Bucket, data: config.Data, keys: list[str], stop: Stop) -> list[Finding]:

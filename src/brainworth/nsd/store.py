@@ -185,6 +185,8 @@ def _from_bucket(
     say: Callable[[str], None],
 ) -> dict[str, Fetched]:
     entries = {known.key: manifest.kept(store, known) for known in objects}
+    if data.keep_sessions:
+        entries = {key: entry and manifest.claim(store, entry) for key, entry in entries.items()}
     missing = [known for known in objects if entries[known.key] is None]
     say(f"{len(objects) - len(missing)} of {len(objects)} objects are in {store} already")
     if missing:
@@ -225,8 +227,9 @@ def _download_all(
 
             def bring(known: registry.NsdObject) -> manifest.Entry:
                 start = time.monotonic()
+                passing = not data.keep_sessions and registry.betas_subject(known.key) is not None
                 entry = download.download(
-                    bucket, known, store, data, connections, progress.report, stop
+                    bucket, known, store, data, connections, progress.report, stop, passing
                 )
                 say(line(entry, time.monotonic() - start))
                 return entry
