@@ -70,10 +70,27 @@ def data_root(wildcards):
     return DATA
 
 
+def fetched_keys(subject):
+    """List the NSD objects of one subject that are downloaded, or linked, whole."""
+    keys_of = registry.volume_keys if BY_RANGES else registry.subject_keys
+    return keys_of(subject, SESSIONS[subject], VOLUMES)
+
+
+def voxel_files(subject):
+    """List the files of a subject's voxels, where only voxels of its sessions are downloaded."""
+    numbers = range(1, SESSIONS[subject] + 1) if BY_RANGES else []
+    return in_data(registry.voxels_key(subject, number) for number in numbers)
+
+
 def subject_files(wildcards):
-    """List the NSD files that the extract of one subject reads."""
+    """List the files of NSD's that the extract of one subject reads."""
     subject = wildcards.subject
-    return in_data(registry.subject_keys(subject, SESSIONS[subject], VOLUMES))
+    return in_data(fetched_keys(subject)) + voxel_files(subject)
+
+
+def acquisition_of(wildcards):
+    """Return what says how a subject's voxels were downloaded, if voxels were."""
+    return f"{OUT}/data/fetch_voxels_{wildcards.subject}.json" if BY_RANGES else []
 
 
 def sessions_of(subject):
@@ -84,6 +101,10 @@ def sessions_of(subject):
 
 
 SIMULATED = CONFIG.data.source == "simulated" and CONFIG.rdms.file is None
+# Whether only voxels are downloaded, or whole session files.
+BY_RANGES = (
+    CONFIG.data.source == "s3" and CONFIG.data.download == "ranges" and CONFIG.rdms.file is None
+)
 SESSIONS = {subject: sessions_of(subject) for subject in CONFIG.subjects}
 EXTRACTS = (
     [] if CONFIG.rdms.file else [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.subjects]

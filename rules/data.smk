@@ -1,7 +1,8 @@
 """Data: simulate or fetch NSD's files, match stimuli, extract the voxels of the regions.
 
 INPUTS   nothing (simulated), an NSD tree (local) or NSD's bucket (s3)
-OUTPUTS  data/<study>/                         NSD's own tree and file names
+OUTPUTS  data/<study>/                         NSD's own tree and file names; of session files
+                                              only voxels (*.voxels.h5) if data.download is ranges
          results/<study>/data/stimuli.parquet  one row a trial, 73K ids matched
          results/<study>/data/betas_*.h5       trials x voxels, z-scored, one file a subject
 """
@@ -83,7 +84,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
             name:
                 f"fetch_{_subject}"
             output:
-                in_data(registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES)),
+                in_data(fetched_keys(_subject)),
             log:
                 f"{LOGS}/fetch_{_subject}.log",
             benchmark:
@@ -95,9 +96,38 @@ if CONFIG.rdms.file is None and CONFIG.data.source != "simulated":
                 config=keys("data"),
                 code=code("fetch.py"),
                 root=data_root,
-                objects=registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES),
+                objects=fetched_keys(_subject),
             script:
                 "../scripts/fetch.py"
+
+
+if BY_RANGES:
+    for _subject in CONFIG.subjects:
+
+        rule:
+            name:
+                f"fetch_voxels_{_subject}"
+            input:
+                atlas=in_data(registry.atlas_keys()),
+                volumes=in_data(fetched_keys(_subject)),
+            output:
+                voxels=voxel_files(_subject),
+                json=f"{OUT}/data/fetch_voxels_{_subject}.json",
+            log:
+                f"{LOGS}/fetch_voxels_{_subject}.log",
+            benchmark:
+                f"{LOGS}/benchmarks/fetch_voxels_{_subject}.tsv"
+            localrule: True
+            conda:
+                ENV
+            params:
+                config=keys("data", "rois"),
+                code=code("fetch_voxels.py"),
+                root=data_root,
+                subject=_subject,
+                sessions=SESSIONS[_subject],
+            script:
+                "../scripts/fetch_voxels.py"
 
 
 rule match_stimuli:
@@ -130,6 +160,7 @@ rule extract_betas:
         table=f"{OUT}/data/stimuli.parquet",
         atlas=in_data(registry.atlas_keys()),
         nsd=subject_files,
+        acquisition=acquisition_of,
     output:
         betas=f"{OUT}/data/betas_{{subject}}.h5",
         json=f"{OUT}/data/betas_{{subject}}.json",
@@ -145,5 +176,8 @@ rule extract_betas:
         config=keys("rois"),
         code=code("extract_betas.py"),
         root=data_root,
+        source=CONFIG.data.source,
+        download=CONFIG.data.download if CONFIG.data.source == "s3" else None,
+        store=CONFIG.data.store_dir,
     script:
         "../scripts/extract_betas.py"

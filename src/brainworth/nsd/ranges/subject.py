@@ -63,20 +63,20 @@ def fetch(
         with ExitStack() as stack:
             fetched = _Sessions(stack, data, table, store, root)
             bar = stack.enter_context(_bar(f"{subject} voxels", len(table) * n_sessions))
-            objects = [fetched.one(subject, number, bar, log) for number in numbers]
+            sessions = [fetched.one(subject, number, bar, log) for number in numbers]
     except OSError as error:
         raise BrainworthError(
             f"{error.filename or store}: {error.strerror}; data.store_dir ({store}) must be a "
             "folder that can be written, with room for the downloads"
         ) from error
-    totals = ("bytes_whole", "bytes_fetched", "requests", "retries")
+    totals = ("bytes", "bytes_received", "requests", "retries")
     return {
         "subject": subject,
         "mode": "ranges",
         "n_voxels": len(table),
-        "n_objects": len(objects),
-        **{name: sum(line[name] for line in objects) for name in totals},
-        "objects": objects,
+        "objects": len(sessions),
+        **{name: sum(line[name] for line in sessions) for name in totals},
+        "sessions": sessions,
     }
 
 
@@ -125,17 +125,17 @@ class _Sessions:
         line = {
             "key": key,
             "etag": found.etag,
-            "bytes_whole": found.size,
+            "bytes": found.size,
             "source": found.source,
             "n_voxels_fetched": found.n_fetched,
-            "bytes_fetched": after.bytes - before.bytes,
+            "bytes_received": after.bytes - before.bytes,
             "requests": after.requests - before.requests,
             "retries": after.retries - before.retries,
             "sha256": digest,
         }
         log(
             f"{key}: {found.n_fetched} of {len(self._table)} voxels fetched, "
-            f"{line['bytes_fetched']} of {found.size} bytes in {line['requests']} requests "
+            f"{line['bytes_received']} of {found.size} bytes in {line['requests']} requests "
             f"({line['retries']} again), ETag {found.etag}, from {found.source}"
         )
         return line
