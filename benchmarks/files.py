@@ -128,6 +128,7 @@ def race(
                 before, start = os.times(), time.perf_counter()
                 client(url, key, out)
                 wall, after = time.perf_counter() - start, os.times()
+                print(f"{turn} {name:<18}{wall:7.2f} s", file=sys.stderr)
                 got = next(path for path in out.rglob("*") if is_object(path, key))
                 if files.sha256(got) != right:
                     raise SystemExit(f"{name} fetched other bytes")

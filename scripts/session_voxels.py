@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from brainworth.job import job
-from brainworth.nsd import passing, store
-from brainworth.sections.data import Data
+from brainworth.nsd import passing
 
 with job(snakemake) as given:
+    subject = snakemake.wildcards.subject
     passing.take_voxels(
         Path(snakemake.params.root),
-        snakemake.wildcards.subject,
+        subject,
         int(snakemake.wildcards.session),
         given["rois"],
-        snakemake.params.sessions[snakemake.wildcards.subject],
-        store.store_of(Data(**given["data"])),
+        snakemake.params.sessions[subject],
+        Path(given["data.store_dir"]).expanduser(),
     )

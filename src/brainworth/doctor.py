@@ -28,17 +28,16 @@ def examine(study: Config, root: Path) -> list[Finding]:
     fetches = study.rdms.file is None and study.data.source == "s3"
     findings += machine.folders([*places, store] if fetches else places)
     cost = plan.make(study, plan.Network(), store)
-    findings += machine.disks(_needed(cost, root, store))
+    findings += machine.disks(_needed(cost, study, root, store))
     return findings + _source(study, store)
 
 
-def _needed(cost: plan.Plan, root: Path, store: Path) -> dict[Path, int]:
-    mode = next(iter(cost.modes.values()))  # files, the larger one, where there are two
+def _needed(cost: plan.Plan, study: Config, root: Path, store: Path) -> dict[Path, int]:
     if cost.source == "s3":
-        return {store: mode.bytes, root / "results": mode.disk - mode.bytes}
-    if cost.source == "simulated":
-        return {root / "data": mode.disk}
-    return {root / "results": mode.disk}
+        mode = cost.modes[study.data.download]
+        return {store: mode.disk - cost.extracts, root / "results": cost.extracts}
+    (mode,) = cost.modes.values()
+    return {root / ("data" if cost.source == "simulated" else "results"): mode.disk}
 
 
 def _source(study: Config, store: Path) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fetching import KEY
 
 from brainworth import cli, config
 from brainworth.nsd import manifest, plan, ranges, registry, rois, sizes, store, transfer
+from brainworth.nsd.progress import gigabytes
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = ("nsd-3-sessions", "nsd-10-sessions", "nsd")
@@ -72,9 +74,65 @@ def test_ranges_mode_is_files_mode_with_other_sessions():
 def test_time_follows_bandwidth_and_latency():
     cost = made("nsd-3-sessions", bandwidth_mbit=100, latency_ms=0).modes["files"]
     assert cost.seconds == pytest.approx(cost.bytes * 8 / 100e6)
-    slow = made("nsd-3-sessions", bandwidth_mbit=1e12, latency_ms=200).modes["files"]
-    parallel = study_of("nsd-3-sessions").data.parallel
-    assert slow.seconds == pytest.approx(slow.requests * 0.2 / parallel, rel=1e-3)
+    slow = made("nsd-3-sessions", bandwidth_mbit=1e12, latency_ms=200).modes
+    data = study_of("nsd-3-sessions").data
+    files, of_ranges = slow["files"], slow["ranges"]
+    assert files.seconds == pytest.approx(files.requests * 0.2 / data.parallel, rel=1e-3)
+    others = 2 * 108 + 108  # heads and bodies of the objects that are no session files
+    expected = 0.2 * (others / data.parallel + (of_ranges.requests - others) / data.parallel_ranges)
+    assert of_ranges.seconds == pytest.approx(expected, rel=1e-3)
+
+
+def test_ranges_are_read_twice_where_nothing_protects_them():
+    study = study_of("nsd-3-sessions")
+    whole = plan.make(study, plan.Network(), NOWHERE).modes["files"].bytes
+
+    def parts(**changes):
+        data = study.data.model_copy(update=changes)
+        return plan.make(study.model_copy(update={"data": data}), plan.Network(), NOWHERE).modes[
+            "ranges"
+        ]
+
+    once, twice = parts(), parts(verify_ranges="twice")
+    others = 108 * 100_000 - 100_000 + 11_000_000
+    assert twice.bytes - others == pytest.approx(2 * (once.bytes - others), rel=1e-6)
+    assert parts(endpoint_url="http://mirror.example") == twice
+    assert parts(endpoint_url="https://mirror.example") == once
+    assert twice.bytes < whole / 10
+
+
+def test_a_small_disk_is_enough_where_sessions_are_not_kept():
+    study = study_of("nsd")
+    data = study.data.model_copy(update={"keep_sessions": False})
+    dropped = plan.make(study.model_copy(update={"data": data}), plan.Network(), NOWHERE)
+    kept = made("nsd")
+    largest = max(map(sizes.session_bytes, registry.SUBJECTS))
+    taken = sum(kept.voxels[subject] * n * 1500 for subject, n in kept.sessions.items())
+    others = kept.modes["files"].bytes - sum(
+        n * sizes.session_bytes(subject) for subject, n in kept.sessions.items()
+    )
+    assert dropped.modes["files"].bytes == kept.modes["files"].bytes
+    assert dropped.modes["files"].disk == others + largest + taken + kept.extracts
+    text = plan.table(dropped, plan.Network())
+    assert "sessions are not kept; 1.25 GB more for each core beyond the first" in text
+
+
+ROW = re.compile(r"^\| `studies/([\w-]+)\.yaml` \| (.*) \|$", re.MULTILINE)
+
+
+def test_the_table_of_the_readme():
+    rows = dict(ROW.findall((REPOSITORY / "README.md").read_text()))
+    for name in SHIPPED:
+        study = study_of(name)
+        cost = made(name)
+        small = study.data.model_copy(update={"keep_sessions": False})
+        passing = plan.make(study.model_copy(update={"data": small}), plan.Network(), NOWHERE)
+        cells = [str(sum(cost.sessions.values()))]
+        for mode in (cost.modes["ranges"], cost.modes["files"]):
+            time = plan.duration(mode.seconds)
+            cells += [f"{gigabytes(mode.bytes)}, {time}", gigabytes(mode.disk)]
+        cells.append(gigabytes(passing.modes["files"].disk))
+        assert rows[name] == " | ".join(cells)
 
 
 def test_the_requests_are_those_of_a_download(lab, at_lab, root, stretches):

@@ -12,6 +12,7 @@ from brainworth.errors import BrainworthError
 from brainworth.nsd import manifest, ranges, registry, rois, sizes, transfer
 from brainworth.nsd.progress import gigabytes
 from brainworth.nsd.simulate import scales
+from brainworth.sections.data import Data
 
 FLOAT_BYTES = 4
 HEADS = 3  # questions about an object: to plan, before it is fetched, and how it was uploaded
@@ -71,6 +72,10 @@ class Plan:
         estimated.
     kept_objects, kept_bytes : int
         Objects that are in the store already.
+    extracts : int
+        Bytes of the extracts on disk.
+    largest_passing : int
+        Size of the largest session file if session files are not kept, else 0.
     modes : dict from name to Mode
         ``files`` and ``ranges`` for source ``s3``, otherwise one.
     """
@@ -83,6 +88,8 @@ class Plan:
     exact: list[str]
     kept_objects: int
     kept_bytes: int
+    extracts: int
+    largest_passing: int
     modes: dict[str, Mode]
 
 
@@ -136,9 +143,11 @@ def make(study: Config, network: Network, store: Path) -> Plan:
         modes = {"local": Mode(len(keys), 0, 0, extracts, 0.0)}
     else:
         missing = [key for key, entry in entries.items() if entry is None]
+        taken = sum(voxels[subject] * n * sizes.VOXEL_BYTES for subject, n in sessions.items())
+        passing = 0 if study.data.keep_sessions else taken
         modes = {
-            "files": _files(missing, extracts, network, study.data.parallel),
-            "ranges": _ranges(missing, voxels, extracts, network, study.data.parallel),
+            "ranges": _ranges(missing, voxels, extracts + taken, network, study.data),
+            "files": _files(missing, extracts + passing, network, study.data),
         }
     return Plan(
         study=study.study,
@@ -149,6 +158,8 @@ def make(study: Config, network: Network, store: Path) -> Plan:
         exact=[subject for subject, n in counted.items() if n is not None],
         kept_objects=len(kept),
         kept_bytes=sum(entry.size for entry in kept),
+        extracts=extracts,
+        largest_passing=0 if study.data.keep_sessions else largest_session(study),
         modes=modes,
     )
 
@@ -177,6 +188,9 @@ def table(plan: Plan, network: Network) -> str:
             f"{name:<10}{mode.objects:>9,}{gigabytes(mode.bytes):>12}{mode.requests:>11,}"
             f"{gigabytes(mode.disk):>12}{duration(mode.seconds):>10}"
         )
+    if plan.largest_passing:
+        extra = gigabytes(plan.largest_passing)
+        lines.append(f"files: sessions are not kept; {extra} more for each core beyond the first")
     return "\n".join([*lines, "", *_assumptions(plan, network)])
 
 
@@ -206,38 +220,42 @@ def _assumptions(plan: Plan, network: Network | None) -> list[str]:
             "session files: one chunk of 1500 bytes a voxel of the volume and 4.35 % of index; "
             "other objects 0.1 MB, the stimulus table 11 MB",
             f"time: {network.bandwidth_mbit:g} Mbit/s (--bandwidth-mbit), {network.latency_ms:g} "
-            "ms to the first byte (--latency-ms), data.parallel connections",
-            "disk: what is fetched and the extracts (trials x voxels, float32)",
+            "ms to the first byte (--latency-ms), as many connections as configured",
+            "disk: what is fetched, the voxels taken from session files, and the extracts (trials "
+            "x voxels, float32)",
         ]
     return lines
 
 
-def _files(missing: list[str], extracts: int, network: Network, parallel: int) -> Mode:
+def _files(missing: list[str], beside: int, network: Network, data: Data) -> Mode:
     total, requests = _whole(missing)
-    return Mode(
-        len(missing),
-        total,
-        requests,
-        total + extracts,
-        _seconds(total, requests, network, parallel),
-    )
+    on_disk = total
+    if not data.keep_sessions:
+        sessions = [sizes.object_bytes(key) for key in missing if registry.betas_subject(key)]
+        on_disk = total - sum(sessions) + max(sessions, default=0)
+    seconds = _sending(total, network) + _waiting(requests, network, data.parallel)
+    return Mode(len(missing), total, requests, on_disk + beside, seconds)
 
 
 def _ranges(
-    missing: list[str], voxels: dict[str, int], extracts: int, network: Network, parallel: int
+    missing: list[str], voxels: dict[str, int], beside: int, network: Network, data: Data
 ) -> Mode:
     total, requests = _whole(key for key in missing if registry.betas_subject(key) is None)
+    seconds = _waiting(requests, network, data.parallel)
+    readings = _readings(data)
     for subject, n_voxels in voxels.items():
         n = sum(registry.betas_subject(key) == subject for key in missing)
-        cost = ranges.estimate(registry.VOLUME_SHAPE[subject], n_voxels, n)
+        cost = ranges.estimate(registry.VOLUME_SHAPE[subject], n_voxels, n, readings=readings)
         total, requests = total + cost.bytes, requests + cost.requests
-    return Mode(
-        len(missing),
-        total,
-        requests,
-        total + extracts,
-        _seconds(total, requests, network, parallel),
-    )
+        seconds += _waiting(cost.requests, network, data.parallel_ranges * readings)
+    seconds += _sending(total, network)
+    return Mode(len(missing), total, requests, total + beside, seconds)
+
+
+def _readings(data: Data) -> int:
+    """Return how often each range is read (see verify_ranges in config.yaml)."""
+    plain = data.endpoint_url is not None and not data.endpoint_url.startswith("https://")
+    return 2 if data.verify_ranges == "twice" or (data.verify_ranges == "auto" and plain) else 1
 
 
 def _whole(keys: Iterable[str]) -> tuple[int, int]:
@@ -251,9 +269,12 @@ def _whole(keys: Iterable[str]) -> tuple[int, int]:
     return total, requests
 
 
-def _seconds(n_bytes: int, requests: int, network: Network, parallel: int) -> float:
-    sending = n_bytes * 8 / (network.bandwidth_mbit * 1e6)
-    return sending + requests * network.latency_ms / 1000 / parallel
+def _sending(n_bytes: int, network: Network) -> float:
+    return n_bytes * 8 / (network.bandwidth_mbit * 1e6)
+
+
+def _waiting(requests: int, network: Network, parallel: int) -> float:
+    return requests * network.latency_ms / 1000 / parallel
 
 
 def _counted(store: Path, subject: str, regions: list[str]) -> int | None:
