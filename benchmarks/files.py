@@ -25,10 +25,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/nsd"))
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import loopback  # noqa: E402
-from extraction import SUBJECT, write_one_session  # noqa: E402
 
 from brainworth import config, files  # noqa: E402
 from brainworth.nsd import registry, store  # noqa: E402
@@ -56,6 +54,8 @@ Client = Callable[[str, str, Path], None]
 
 
 def main() -> None:
+    from extraction import SUBJECT, write_one_session  # not what a fetch has to import
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--aws", default=shutil.which("aws"), help="the AWS command line")
     parser.add_argument("--s3fs-python", help="a Python that has s3fs")
