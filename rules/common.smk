@@ -80,10 +80,37 @@ def data_root(wildcards):
     return DATA
 
 
+def fetched_keys(subject):
+    """List the NSD objects of one subject that are downloaded, or linked, whole."""
+    keys_of = registry.volume_keys if BY_VOXELS else registry.subject_keys
+    return keys_of(subject, SESSIONS[subject], VOLUMES)
+
+
+def voxel_files(subject):
+    """List the files of a subject's voxels, where only voxels of its sessions are kept."""
+    numbers = range(1, SESSIONS[subject] + 1) if BY_VOXELS else []
+    return in_data(registry.voxels_key(subject, number) for number in numbers)
+
+
 def subject_files(wildcards):
-    """List the NSD files that the extract of one subject reads."""
+    """List the files of NSD's that the extract of one subject reads."""
     subject = wildcards.subject
-    return in_data(registry.subject_keys(subject, SESSIONS[subject], VOLUMES))
+    return in_data(fetched_keys(subject)) + voxel_files(subject)
+
+
+def session_keys(wildcards):
+    """Return the session file of one subject and session, as a list."""
+    return [registry.betas_key(wildcards.subject, int(wildcards.session))]
+
+
+def volumes_of_subject(wildcards):
+    """List the volumes that say which voxels a study takes from a subject's sessions."""
+    return in_data(registry.atlas_keys() + fetched_keys(wildcards.subject))
+
+
+def acquisition_of(wildcards):
+    """Return what says how a subject's voxels were downloaded, if voxels were."""
+    return f"{OUT}/data/fetch_voxels_{wildcards.subject}.json" if BY_RANGES else []
 
 
 def sessions_of(subject):
@@ -94,6 +121,16 @@ def sessions_of(subject):
 
 
 SIMULATED = CONFIG.data.source == "simulated" and FROM_NSD
+# Whether only voxels are downloaded, or whole session files.
+BY_RANGES = FROM_NSD and CONFIG.data.source == "s3" and CONFIG.data.download == "ranges"
+# Whether session files are downloaded, but dropped once their voxels have been taken.
+PASSING = (
+    CONFIG.data.source == "s3"
+    and CONFIG.data.download == "files"
+    and not CONFIG.data.keep_sessions
+    and FROM_NSD
+)
+BY_VOXELS = BY_RANGES or PASSING
 SESSIONS = {subject: sessions_of(subject) for subject in CONFIG.subjects}
 EXTRACTS = (
     [] if CONFIG.rdms.file else [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.subjects]
@@ -135,5 +172,6 @@ PRODUCTS = EXTRACTS + FROM_DATA + RDMS + RESULTS + PLANTED + [CLAIMS]
 
 wildcard_constraints:
     subject=r"subj\d\d",
+    session=r"\d\d",
     test="|".join(CONFIG.erosion.tests),
     drawing="|".join(BEFS_DRAWINGS),

@@ -1,7 +1,9 @@
 """Data: simulate or fetch NSD's files, match stimuli, extract the voxels of the regions.
 
 INPUTS   nothing (simulated), an NSD tree (local), NSD's bucket (s3), or ROI means (roi_means.dir)
-OUTPUTS  data/<study>/                         NSD's own tree and file names
+OUTPUTS  data/<study>/                         NSD's own tree and file names; of session files
+                                              only voxels (*.voxels.h5) if data.download is ranges
+                                              or data.keep_sessions is false
          results/<study>/data/stimuli.parquet  one row a trial, 73K ids matched
          results/<study>/data/betas_*.h5       trials x voxels, z-scored, one file a subject
 """
@@ -83,7 +85,7 @@ if FROM_NSD and CONFIG.data.source != "simulated":
             name:
                 f"fetch_{_subject}"
             output:
-                in_data(registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES)),
+                in_data(fetched_keys(_subject)),
             log:
                 f"{LOGS}/fetch_{_subject}.log",
             benchmark:
@@ -95,9 +97,86 @@ if FROM_NSD and CONFIG.data.source != "simulated":
                 config=keys("data"),
                 code=code("fetch.py"),
                 root=data_root,
-                objects=registry.subject_keys(_subject, SESSIONS[_subject], VOLUMES),
+                objects=fetched_keys(_subject),
             script:
                 "../scripts/fetch.py"
+
+
+if BY_RANGES:
+    for _subject in CONFIG.subjects:
+
+        rule:
+            name:
+                f"fetch_voxels_{_subject}"
+            input:
+                atlas=in_data(registry.atlas_keys()),
+                volumes=in_data(fetched_keys(_subject)),
+            output:
+                voxels=voxel_files(_subject),
+                json=f"{OUT}/data/fetch_voxels_{_subject}.json",
+            log:
+                f"{LOGS}/fetch_voxels_{_subject}.log",
+            benchmark:
+                f"{LOGS}/benchmarks/fetch_voxels_{_subject}.tsv"
+            localrule: True
+            conda:
+                ENV
+            params:
+                config=keys("data", "rois"),
+                code=code("fetch_voxels.py"),
+                root=data_root,
+                subject=_subject,
+                sessions=SESSIONS[_subject],
+            script:
+                "../scripts/fetch_voxels.py"
+
+
+if PASSING:
+
+    rule fetch_session:
+        """Fetch one session file, which goes once its voxels have been taken."""
+        input:
+            volumes_of_subject,  # so that nothing keeps the session waiting on disk
+        output:
+            temp(f"{DATA}/{registry.betas_folder('{subject}')}/betas_session{{session}}.hdf5"),
+        log:
+            f"{LOGS}/fetch_session_{{subject}}_{{session}}.log",
+        benchmark:
+            f"{LOGS}/benchmarks/fetch_session_{{subject}}_{{session}}.tsv"
+        localrule: True
+        conda:
+            ENV
+        params:
+            config=keys("data"),
+            code=code("fetch.py"),
+            root=data_root,
+            objects=session_keys,
+        script:
+            "../scripts/fetch.py"
+
+    rule session_voxels:
+        """Take the voxels of the regions out of one session file, and drop it from the store."""
+        input:
+            session=f"{DATA}/{registry.betas_folder('{subject}')}/betas_session{{session}}.hdf5",
+            volumes=volumes_of_subject,
+        output:
+            f"{DATA}/{registry.betas_folder('{subject}')}/betas_session{{session}}.voxels.h5",
+        log:
+            f"{LOGS}/session_voxels_{{subject}}_{{session}}.log",
+        benchmark:
+            f"{LOGS}/benchmarks/session_voxels_{{subject}}_{{session}}.tsv"
+        # Before any further session is fetched: with --cores N there are N session files at most.
+        priority: 10
+        localrule: True
+        conda:
+            ENV
+        params:
+            config=keys("rois", "data.store_dir"),
+            code=code("session_voxels.py"),
+            root=data_root,
+            sessions=SESSIONS,
+        script:
+            "../scripts/session_voxels.py"
 
 
 if FROM_NSD:
@@ -131,6 +210,7 @@ if FROM_NSD:
             table=f"{OUT}/data/stimuli.parquet",
             atlas=in_data(registry.atlas_keys()),
             nsd=subject_files,
+            acquisition=acquisition_of,
         output:
             betas=f"{OUT}/data/betas_{{subject}}.h5",
             json=f"{OUT}/data/betas_{{subject}}.json",
@@ -146,6 +226,10 @@ if FROM_NSD:
             config=keys("rois"),
             code=code("extract_betas.py"),
             root=data_root,
+            source=CONFIG.data.source,
+            download=CONFIG.data.download if CONFIG.data.source == "s3" else None,
+            voxels=BY_VOXELS,
+            store=CONFIG.data.store_dir,
         script:
             "../scripts/extract_betas.py"
 

@@ -181,6 +181,8 @@ rule encoding_gap:
         code=code("encoding_gap.py"),
     script:
         "../scripts/encoding_gap.py"
+
+
 rule variance_reliability:
     """Ask whether that variance is the same in other voxels, trials and subjects."""
     input:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainworth.job import job
+from brainworth.job import job, notes
 from brainworth.nsd import store
 from brainworth.sections.data import Data
 
@@ -12,4 +12,5 @@ with job(snakemake) as given:
         Path(snakemake.params.root),
         Data(**given["data"]),
         progress=snakemake.rule,
+        say=notes(snakemake),
     )

@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from brainworth import __version__, config, timing, verify
+from brainworth import __version__, acquisition, config, timing, verify
 from brainworth.befs import command as befs
 from brainworth.errors import BrainworthError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status (0 fine, 1 bad input)."""
+    """Run the command line; returns the exit status (0 fine, 1 bad input or problems found)."""
     parser = argparse.ArgumentParser(prog="brainworth", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument(
         "folder", nargs="?", type=Path, default=Path("results"), help="default: %(default)s"
     )
+    acquisition.add_to(commands)
     befs.add_to(commands)
     export = commands.add_parser(
         "export-roi-means", help="write the mean responses of a study's regions, a file a subject"
@@ -58,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
                 print(path)
             return 0
         study = config.load(given.base, *given.study)
+        if given.command in ("plan", "doctor"):
+            text, status = acquisition.answer(given, study)
+            print(text)
+            return status
         if given.command == "check":
             print(f"study {study.study}: valid")
         else:

@@ -12,13 +12,13 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from brainworth import results
+from brainworth import files, results
 from brainworth.errors import BrainworthError
 
 
@@ -39,6 +39,7 @@ def job(workflow: Any) -> Iterator[dict[str, Any]]:
     """
     log = Path(workflow.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
     start = time.monotonic()
     try:
         with threadpool_limits(1):
@@ -47,18 +48,37 @@ def job(workflow: Any) -> Iterator[dict[str, Any]]:
         # Bad input: the sentence is what helps; where it was raised is for the developers.
         place = traceback.extract_tb(error.__traceback__)[-1]
         raised = f"(raised in {place.name}, {Path(place.filename).name} line {place.lineno})"
-        log.write_text(f"{error}\n{raised}\n", encoding="utf-8")
+        _append(log, f"{error}\n{raised}\n")
         sys.exit(f"\n{workflow.rule}: {error}\n")
     except BaseException:
-        log.write_text(traceback.format_exc(), encoding="utf-8")
+        _append(log, traceback.format_exc())
         raise
-    log.write_text(f"done in {time.monotonic() - start:.1f} s\n", encoding="utf-8")
+    _append(log, f"done in {time.monotonic() - start:.1f} s\n")
+
+
+def notes(workflow: Any) -> Callable[[str], None]:
+    """Return a function that adds a line, with the time, to the log of a rule."""
+
+    def note(line: str) -> None:
+        _append(Path(workflow.log[0]), f"{time.strftime('%H:%M:%S')} {line}\n")
+
+    return note
 
 
 def write_result(
-    workflow: Any, given: Mapping[str, Any], study: str, data: Mapping[str, Any]
+    workflow: Any,
+    given: Mapping[str, Any],
+    study: str,
+    data: Mapping[str, Any],
+    sha256: Callable[[str | Path], str] = files.sha256,
 ) -> None:
-    """Write the result of a rule to its output ``json``, with the digests of its inputs."""
+    """Write the result of a rule to its output ``json``, with the digests of its inputs.
+
+    Parameters
+    ----------
+    sha256 : callable
+        Returns the SHA-256 of an input; by default it is read for that.
+    """
     inputs: dict[str, str] = {}
     for name, value in workflow.input.items():
         if isinstance(value, str):
@@ -73,4 +93,10 @@ def write_result(
         params={key: value for key, value in given.items() if key != "study"},
         inputs=inputs,
         seed=given.get("seed"),
+        sha256=sha256,
     )
+
+
+def _append(log: Path, text: str) -> None:
+    with log.open("a", encoding="utf-8") as handle:
+        handle.write(text)

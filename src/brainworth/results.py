@@ -15,7 +15,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def write(
     params: Mapping[str, Any],
     inputs: Mapping[str, str | Path],
     seed: int | None,
+    sha256: Callable[[str | Path], str] = files.sha256,
 ) -> None:
     """Write one result.
 
@@ -60,6 +61,8 @@ def write(
         The files it read; their SHA-256 digests are stored.
     seed : int or None
         Root seed, if the rule draws random numbers.
+    sha256 : callable
+        Returns the SHA-256 of an input; by default it is read for that.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def write(
         "study": study,
         "rule": rule,
         "params": to_plain(params, "params"),
-        "inputs": {name: files.sha256(file) for name, file in sorted(inputs.items())},
+        "inputs": {name: sha256(file) for name, file in sorted(inputs.items())},
         "seed": seed,
         "software": software(),
         "git_commit": git_commit(),

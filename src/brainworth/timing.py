@@ -10,11 +10,12 @@ from brainworth.errors import BrainworthError
 
 #: Rules in the order of the pipeline; rules that run once a subject or a test are one line.
 STAGES = (
-    *("simulate_experiment", "simulate", "fetch_experiment", "fetch", "match_stimuli"),
-    *("extract_betas", "import_rdms", "rdms", "rsa", "fingerprinting", "heteroscedasticity"),
-    *("alignment", "encoding_gap"),
-    *("variance_reliability", "variance_predictability"),
-    *("planted", "befs", "figure", "paper"),
+    *("simulate_experiment", "simulate", "fetch_experiment", "fetch", "fetch_voxels"),
+    *("fetch_session", "session_voxels", "match_stimuli", "extract_betas", "match_roi_means"),
+    *("import_roi_means", "import_rdms", "rdms", "rsa", "alignment", "encoding_gap", "rdm_gap"),
+    *("fingerprinting", "heteroscedasticity", "variance_reliability", "variance_predictability"),
+    *("direction_erosion", "variance_blindness", "validity", "planted", "befs", "claims"),
+    *("figure", "paper"),
 )
 
 
@@ -48,8 +49,8 @@ def summary(study: str, root: Path = Path()) -> str:
 
 
 def _stage(name: str) -> str:
-    """Return the stage of a benchmark file: its rule, without subject or test."""
-    name = re.sub(r"_subj\d\d$", "", name)
+    """Return the stage of a benchmark file: its rule, without subject, session or test."""
+    name = re.sub(r"_subj\d\d(_\d\d)?$", "", name)
     merged = [stage for stage in ("figure", "befs") if name.startswith(f"{stage}_")]
     return merged[0] if merged else name
 

@@ -115,6 +115,7 @@ def test_a_bucket_gives_the_same_results(finished, project, tmp_path_factory):
                     "source": "s3",
                     "endpoint_url": url,
                     "accept_nsd_terms": True,
+                    "download": "files",
                     "sessions": 2,
                     "backoff_s": 0.01,
                 }

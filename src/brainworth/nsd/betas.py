@@ -11,6 +11,7 @@ session (``ddof=1``), a voxel table and the trial table. One session is in memor
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from brainworth import files
 from brainworth.errors import BrainworthError
-from brainworth.nsd import registry, rois
+from brainworth.nsd import registry, rois, voxels
 
 SCHEMA = "brainworth-betas/1"
 #: What the columns of an extract are: voxels, or mean responses of regions (`roi_means_import`).
@@ -58,7 +59,7 @@ def read_session(path: Path, table: rois.VoxelTable) -> np.ndarray:
     Parameters
     ----------
     path : path
-        A ``betas_sessionNN.hdf5``.
+        A ``betas_sessionNN.hdf5``, or the voxels of one (`voxels.write`).
     table : VoxelTable
         V voxels, 0-based (x, y, z).
 
@@ -75,14 +76,16 @@ def read_session(path: Path, table: rois.VoxelTable) -> np.ndarray:
     """
     try:
         with h5py.File(path, "r") as file:
-            betas = _check_betas(file, path, table.shape)
+            if file.attrs.get("schema") == voxels.SCHEMA:
+                return voxels.read(file, path, table)
+            betas = check_betas(file, path, table.shape)
             filters = betas.id.get_create_plist().get_nfilters()
             if betas.chunks == (len(betas), 1, 1, 1) and not filters:
                 try:
                     return _read_voxel_chunks(betas, table.ijk)
                 except RuntimeError:
                     pass  # a chunk was never written, or is out of reach: HDF5 itself knows which
-            return _read_slices(betas, table.ijk)
+            return read_slices(betas, table.ijk)
     except FileNotFoundError:
         raise BrainworthError(
             f"{path} does not exist; fetch it, or check the data folder"
@@ -121,8 +124,75 @@ def zscore(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scores, constant
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The voxels of a study's regions, and which of them have data.
+
+    Attributes
+    ----------
+    table : VoxelTable
+        All V voxels of the regions.
+    ncsnr : array of shape (V,), float64
+        NaN where there is none.
+    no_ncsnr, invalid : arrays of shape (V,), bool
+        Without an ncsnr; without data in a session.
+    """
+
+    table: rois.VoxelTable
+    ncsnr: np.ndarray
+    no_ncsnr: np.ndarray
+    invalid: np.ndarray
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Return the voxels that have both, as indices into `table`."""
+        return np.flatnonzero(~(self.no_ncsnr | self.invalid))
+
+    @property
+    def usable(self) -> rois.VoxelTable:
+        """Return the table of these voxels."""
+        return _subset(self.table, self.kept)
+
+
+def find_candidates(
+    root: Path, subject: str, regions: list[str], sessions: Iterable[int]
+) -> Candidates:
+    """Find the voxels whose betas an extract reads.
+
+    Parameters
+    ----------
+    root : path
+        Root of an NSD tree; ROI volumes, label tables, ncsnr and valid volumes are read.
+    sessions : iterable of int
+        Counted from 1.
+
+    Raises
+    ------
+    BrainworthError
+        As `rois.find_voxels`, if a volume is missing or has another shape, or if no voxel is left.
+    """
+    table = rois.find_voxels(root, subject, regions)
+    x, y, z = table.ijk.T
+    ncsnr = _volume_like(root / registry.ncsnr_key(subject), table)[x, y, z]
+    invalid = np.zeros(len(table), dtype=bool)
+    for session in sessions:
+        invalid |= _volume_like(root / registry.valid_key(subject, session), table)[x, y, z] != 1
+    found = Candidates(table, ncsnr, ~np.isfinite(ncsnr), invalid)
+    if not found.kept.size:
+        raise BrainworthError(
+            f"{subject}: none of {len(table)} voxels has an ncsnr and is valid in all sessions; "
+            "check ncsnr.nii.gz and the valid_sessionNN volumes"
+        )
+    return found
+
+
 def extract(
-    root: Path, subject: str, regions: list[str], trials: pd.DataFrame, output: Path
+    root: Path,
+    subject: str,
+    regions: list[str],
+    trials: pd.DataFrame,
+    output: Path,
+    session_key: Callable[[str, int], str] = registry.betas_key,
 ) -> dict:
     """Write the extract of one subject.
 
@@ -140,6 +210,10 @@ def extract(
         This subject's rows of the table made by `design.match`.
     output : path
         HDF5 to write.
+    session_key : callable
+        From subject and session to the file below `root` that holds the session's betas:
+        `registry.betas_key`, or `registry.voxels_key` where only voxels were downloaded. Both give
+        the same extract.
 
     Returns
     -------
@@ -151,21 +225,10 @@ def extract(
     BrainworthError
         As `read_session` and `rois.find_voxels`, or if no voxel is left.
     """
-    table = rois.find_voxels(root, subject, regions)
-    x, y, z = table.ijk.T
     sessions = trials["session"].unique()
-    ncsnr = _volume_like(root / registry.ncsnr_key(subject), table)[x, y, z]
-    no_ncsnr = ~np.isfinite(ncsnr)
-    invalid = np.zeros(len(table), dtype=bool)
-    for session in sessions:
-        invalid |= _volume_like(root / registry.valid_key(subject, session), table)[x, y, z] != 1
-    kept = np.flatnonzero(~(no_ncsnr | invalid))
-    if not kept.size:
-        raise BrainworthError(
-            f"{subject}: none of {len(table)} voxels has an ncsnr and is valid in all sessions; "
-            "check ncsnr.nii.gz and the valid_sessionNN volumes"
-        )
-    candidates = _subset(table, kept)
+    found = find_candidates(root, subject, regions, sessions)
+    table, candidates, kept = found.table, found.usable, found.kept
+    ncsnr, no_ncsnr, invalid = found.ncsnr, found.no_ncsnr, found.invalid
     constant = np.zeros(len(candidates), dtype=bool)
     saturated = 0
     seen: dict[bytes, int] = {}
@@ -173,7 +236,7 @@ def extract(
         betas = _create(file, subject, candidates, ncsnr[kept], trials)
         for session in tqdm(sessions, desc=f"{subject} sessions", disable=None):
             rows = np.flatnonzero(trials["session"].to_numpy() == session)
-            stored = read_session(root / registry.betas_key(subject, session), candidates)
+            stored = read_session(root / session_key(subject, session), candidates)
             _refuse_damage(stored, seen, subject, int(session))
             saturated += int(np.count_nonzero((stored == _INT16.min) | (stored == _INT16.max)))
             scores, flat = zscore(stored)
@@ -272,21 +335,40 @@ def read_responses(path: Path, region: str, rows: np.ndarray | None = None) -> R
         )
 
 
-def _check_betas(file: h5py.File, path: Path, shape: tuple[int, int, int]) -> h5py.Dataset:
+def check_betas(file: h5py.File, path: Path | str, shape: tuple[int, int, int]) -> h5py.Dataset:
+    """Return ``/betas`` of a session file, if it is what belongs to volumes of this shape.
+
+    Parameters
+    ----------
+    path : path or str
+        What to call the file in messages.
+    shape : tuple
+        (x, y, z).
+
+    Raises
+    ------
+    BrainworthError
+        If there is no such dataset, or its shape or type is another one.
+    """
     betas = file.get("betas")
     if not isinstance(betas, h5py.Dataset):
         raise BrainworthError(
             f"{path} has no dataset /betas; it is not an NSD betas file: fetch or simulate it again"
         )
-    expected = (registry.TRIALS_PER_SESSION, *reversed(shape))
-    if betas.shape != expected:
-        raise BrainworthError(
-            f"{path}: /betas has shape {betas.shape}, expected {expected} (trials, z, y, x) for "
-            f"ROI masks of shape {shape} (x, y, z); betas and masks are not of one subject"
-        )
+    check_shape(path, betas.shape, shape)
     if betas.dtype != np.int16:
         raise BrainworthError(f"{path}: /betas is {betas.dtype}, expected int16 (percent x 300)")
     return betas
+
+
+def check_shape(path: Path | str, found: tuple[int, ...], shape: tuple[int, int, int]) -> None:
+    """Refuse betas whose shape does not belong to volumes of shape (x, y, z)."""
+    expected = (registry.TRIALS_PER_SESSION, *reversed(shape))
+    if found != expected:
+        raise BrainworthError(
+            f"{path}: /betas has shape {found}, expected {expected} (trials, z, y, x) for "
+            f"ROI masks of shape {shape} (x, y, z); betas and masks are not of one subject"
+        )
 
 
 def _read_voxel_chunks(betas: h5py.Dataset, ijk: np.ndarray) -> np.ndarray:
@@ -298,8 +380,8 @@ def _read_voxel_chunks(betas: h5py.Dataset, ijk: np.ndarray) -> np.ndarray:
     return values
 
 
-def _read_slices(betas: h5py.Dataset, ijk: np.ndarray) -> np.ndarray:
-    """Read voxels from a file of any other layout, one z-slice at a time."""
+def read_slices(betas: h5py.Dataset, ijk: np.ndarray) -> np.ndarray:
+    """Read voxels from a file of any layout, one z-slice at a time."""
     values = np.empty((len(ijk), len(betas)), dtype=np.int16)
     for z in np.unique(ijk[:, 2]):
         here = np.flatnonzero(ijk[:, 2] == z)

@@ -1,81 +1,43 @@
 """Downloading one object so that it can be interrupted at any moment.
 
 In the store an object is either whole and described by ``.manifest/KEY.json``, or partial in
-``.partial/KEY.part``, with the ETag it belongs to beside it. A partial object is never a Snakemake
-output, because Snakemake deletes the outputs of a job that failed.
+``.partial/KEY.part``, with a journal of what has arrived beside it. A partial object is never a
+Snakemake output, because Snakemake deletes the outputs of a job that failed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
-import hashlib
-import json
-import os
-import random
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, TypeVar
 
-from brainworth import config, files
+from brainworth import config
 from brainworth.errors import BrainworthError
-from brainworth.nsd import registry, s3, verify
+from brainworth.nsd import journal, manifest, registry, s3, transfer, verify
+from brainworth.nsd.manifest import Entry
+from brainworth.nsd.patience import Stop, Stopped, patiently
 
-LONGEST_PAUSE_S = 60.0
 LOCK_POLL_S = 0.1
-
-T = TypeVar("T")
-
-
-class Stopped(Exception):
-    """The download was given up because another one failed or the user interrupted."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An object that is whole and verified in the store.
-
-    Attributes
-    ----------
-    key : str
-        Key of the object.
-    etag : str
-        Its ETag when it was downloaded.
-    size : int
-        Size in bytes.
-    sha256 : str
-        SHA-256 of its bytes.
-    """
-
-    key: str
-    etag: str
-    size: int
-    sha256: str
-
-
-def kept(store: Path, known: registry.NsdObject) -> Entry | None:
-    """Return the entry of an object that the store holds whole, or None. Asks no server."""
-    try:
-        entry = Entry(**_read_json(_manifest(store, known.key)))
-        size = (store / known.key).stat().st_size
-    except (TypeError, OSError):
-        return None
-    if (entry.key, entry.size) != (known.key, size):
-        return None
-    if known.size not in (None, size) or known.sha256 not in (None, entry.sha256):
-        return None
-    return entry
 
 
 def resumable(store: Path, remote: s3.Remote) -> int:
     """Return the number of bytes of this very version of an object that have arrived before."""
     part = _partial(store, remote.key, ".part")
-    if not part.exists() or _read_json(_note(part)) != _version(remote):
+    if not part.exists():
         return 0
-    size = part.stat().st_size
-    return size if size <= remote.size else 0
+    return journal.arrived(_partial(store, remote.key, ".journal"), remote.etag, remote.size)
+
+
+def occupied(store: Path, key: str) -> int:
+    """Return the bytes of disk that the partial file of an object takes up already."""
+    try:
+        return _partial(store, key, ".part").stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def head(bucket: s3.Bucket, known: registry.NsdObject) -> s3.Remote:
@@ -100,8 +62,10 @@ def download(
     known: registry.NsdObject,
     store: Path,
     data: config.Data,
+    pool: Executor,
     report: Callable[[str, int], None],
-    stop: threading.Event,
+    stop: Stop,
+    passing: bool = False,
 ) -> Entry:
     """Bring one object into the store, going on from what has arrived before.
 
@@ -115,16 +79,20 @@ def download(
         Root of the store.
     data : config.Data
         ``attempts`` and ``backoff_s`` are used.
+    pool : Executor
+        Threads that ask, one connection each, shared by all objects of a job.
     report : callable
         Called with the key and the number of its bytes that are there.
-    stop : threading.Event
+    stop : Stop
         Set to give up between two blocks.
+    passing : bool
+        Whether the object may be dropped from the store once it has been read.
 
     Returns
     -------
     Entry
-        The verified object: length, the registry's size and SHA-256 where known, MD5 where the
-        ETag is one, and the signature of the file format.
+        The verified object: length, the registry's size and SHA-256 where known, the MD5s that the
+        ETag is made of, and the signature of the file format.
 
     Raises
     ------
@@ -133,140 +101,113 @@ def download(
     Stopped
         If `stop` was set.
     """
-    with _locked(_partial(store, known.key, ".lock"), stop):
-        entry = kept(store, known)  # another process may have finished it meanwhile
+    with locked(store, known.key, stop):
+        entry = manifest.kept(store, known)  # another process may have finished it meanwhile
         if entry is None:
-            entry = patiently(
-                lambda: _attempt(bucket, known, store, report, stop), known.key, data, stop
-            )
+            attempt = _Attempt(bucket, known, store, data, pool, report, stop, passing)
+            entry = patiently(attempt, known.key, data, stop)
         report(entry.key, entry.size)
         return entry
 
 
-def patiently(attempt: Callable[[], T], key: str, data: config.Data, stop: threading.Event) -> T:
-    """Call `attempt` until it raises no `s3.Retry`, ``data.attempts`` times at most.
+@dataclasses.dataclass
+class _Attempt:
+    """One attempt after the other to bring an object."""
 
-    The pause before attempt n + 1 is ``backoff_s * 2**(n - 1)`` seconds, at most a minute, times a
-    random factor between 0.5 and 1, so that many jobs do not come back at the same moment.
+    bucket: s3.Bucket
+    known: registry.NsdObject
+    store: Path
+    data: config.Data
+    pool: Executor
+    report: Callable[[str, int], None]
+    stop: Stop
+    passing: bool
+    ranges: bool = True
+
+    def __call__(self) -> Entry:
+        key, store = self.known.key, self.store
+        remote = head(self.bucket, self.known)
+        part, notes = _partial(store, key, ".part"), _partial(store, key, ".journal")
+        if resumable(store, remote) == 0:
+            part.unlink(missing_ok=True)
+            notes.unlink(missing_ok=True)
+        self.report(key, 0)
+        try:
+            how = transfer.scheme(self.bucket, remote, self.ranges)
+            arrived = transfer.receive(
+                self.bucket,
+                remote,
+                how,
+                part,
+                journal.Journal(notes, remote.etag, how.layout),
+                self.pool,
+                self.data,
+                lambda there: self.report(key, there),
+                self.stop,
+            )
+        except s3.NoRanges:
+            self.ranges = False
+            raise
+        verified, damage = _compare(remote, self.known, part, arrived)
+        if damage is not None:
+            part.unlink()
+            notes.unlink()
+            raise s3.Retry(damage)
+        final = store / key
+        final.parent.mkdir(parents=True, exist_ok=True)
+        # An entry of an earlier version must not describe the new file, not even for a moment.
+        manifest.path_of(store, key).unlink(missing_ok=True)
+        part.replace(final)
+        entry = Entry(
+            key=key,
+            etag=remote.etag,
+            size=remote.size,
+            sha256=arrived.sha256,
+            verified=verified,
+            received=arrived.received,
+            requests=arrived.requests + self.bucket.asked[key],
+            mtime_ns=final.stat().st_mtime_ns,
+            passing=self.passing,
+        )
+        manifest.write(store, entry)
+        notes.unlink()
+        return entry
+
+
+def _compare(
+    remote: s3.Remote, known: registry.NsdObject, part: Path, arrived: transfer.Received
+) -> tuple[str, str | None]:
+    """Return what the bytes were compared with, and what is wrong with them, if anything."""
+    verified, right = "size", None
+    if arrived.etag_md5 is not None:
+        right = remote.etag.split("-")[0]
+        verified = "md5" if remote.n_parts is None else "parts"
+        if arrived.etag_md5 != right and not arrived.part_size_told:
+            verified, right = "size", None  # the size of the parts was a guess, and a wrong one
+    if right not in (None, arrived.etag_md5):
+        damage = f"are damaged (MD5 {arrived.etag_md5}, the bucket says {right})"
+        return verified, f"the bytes that arrived {damage}"
+    if known.sha256 not in (None, arrived.sha256):
+        damage = f"are not NSD's (SHA-256 {arrived.sha256}, not {known.sha256})"
+        return verified, f"the bytes that arrived {damage}"
+    problem = verify.problem(part, known)
+    return verified, None if problem is None else f"what arrived {problem}"
+
+
+@contextlib.contextmanager
+def locked(store: Path, key: str, stop: threading.Event) -> Iterator[None]:
+    """Let one process or thread at a time work on an object.
+
+    The lock file stays: deleting it would let a third process lock a new file of the same name.
 
     Raises
     ------
     BrainworthError
-        If no attempt succeeded.
+        If the file system knows no locks.
     Stopped
-        If `stop` was set.
+        If `stop` was set while waiting.
     """
-    reason = ""
-    for number in range(data.attempts):
-        if number > 0:
-            pause = min(data.backoff_s * 2 ** (number - 1), LONGEST_PAUSE_S)
-            stop.wait(pause * random.uniform(0.5, 1))
-        if stop.is_set():
-            raise Stopped(key)
-        try:
-            return attempt()
-        except s3.Retry as error:
-            reason = str(error)
-    raise BrainworthError(
-        f"{key}: gave up after {data.attempts} attempts, because {reason}; check the network and "
-        "data.endpoint_url, then run again, which goes on from what has arrived"
-    )
-
-
-def _attempt(
-    bucket: s3.Bucket,
-    known: registry.NsdObject,
-    store: Path,
-    report: Callable[[str, int], None],
-    stop: threading.Event,
-) -> Entry:
-    remote = head(bucket, known)
-    part = _partial(store, known.key, ".part")
-    if resumable(store, remote) == 0:
-        part.unlink(missing_ok=True)
-        with files.whole(_note(part)) as note:
-            note.write_text(json.dumps(_version(remote)) + "\n", encoding="utf-8")
-        part.touch()
-
-    sha256, md5 = _receive(bucket, remote, part, report, stop)
-    damage = _damage(remote, known, part, sha256, md5)
-    if damage is not None:
-        part.unlink()
-        raise s3.Retry(damage)
-
-    entry = Entry(known.key, remote.etag, remote.size, sha256)
-    final, manifest = store / known.key, _manifest(store, known.key)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    # A manifest of an earlier version must not describe the new file, not even for a moment.
-    manifest.unlink(missing_ok=True)
-    part.replace(final)
-    with files.whole(manifest) as text:
-        text.write_text(json.dumps(asdict(entry), indent=1) + "\n", encoding="utf-8")
-    _note(part).unlink()
-    return entry
-
-
-def _receive(
-    bucket: s3.Bucket,
-    remote: s3.Remote,
-    part: Path,
-    report: Callable[[str, int], None],
-    stop: threading.Event,
-) -> tuple[str, str]:
-    """Append what is missing to the partial file; return its SHA-256 and MD5."""
-    with part.open("r+b") as handle:
-        hashes = (hashlib.sha256(), hashlib.md5(usedforsecurity=False))
-        there = 0
-        while block := handle.read(s3.BLOCK):
-            there += _update(hashes, block)
-        report(remote.key, there)
-        if there < remote.size:
-            start, blocks = s3.get(bucket, remote, there)
-            if start != there:
-                handle.seek(0)
-                handle.truncate()
-                hashes = (hashlib.sha256(), hashlib.md5(usedforsecurity=False))
-                there = 0
-            with contextlib.closing(blocks):
-                for block in blocks:
-                    handle.write(block)
-                    handle.flush()
-                    there += _update(hashes, block)
-                    report(remote.key, there)
-                    if stop.is_set():
-                        raise Stopped(remote.key)
-        os.fsync(handle.fileno())
-    if there < remote.size:
-        raise s3.Retry(f"the body ended after {there} of {remote.size} bytes")
-    return hashes[0].hexdigest(), hashes[1].hexdigest()
-
-
-def _damage(
-    remote: s3.Remote, known: registry.NsdObject, part: Path, sha256: str, md5: str
-) -> str | None:
-    size = part.stat().st_size
-    if size != remote.size:
-        return f"{size} bytes arrived where the bucket announced {remote.size}"
-    if remote.md5 not in (None, md5):
-        return f"the bytes that arrived are damaged (MD5 {md5}, the bucket says {remote.md5})"
-    if known.sha256 not in (None, sha256):
-        return f"the bytes that arrived are not NSD's (SHA-256 {sha256}, not {known.sha256})"
-    problem = verify.problem(part, known)
-    return None if problem is None else f"what arrived {problem}"
-
-
-def _update(hashes: tuple[Any, ...], block: bytes) -> int:
-    for digest in hashes:
-        digest.update(block)
-    return len(block)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, stop: threading.Event) -> Iterator[None]:
-    """Let one process or thread at a time work on an object.
-
-    The lock file stays: deleting it would let a third process lock a new file of the same name.
-    """
+    path = _partial(store, key, ".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         while True:
@@ -284,24 +225,5 @@ def _locked(path: Path, stop: threading.Event) -> Iterator[None]:
         yield
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _version(remote: s3.Remote) -> dict[str, Any]:
-    return {"etag": remote.etag, "size": remote.size}
-
-
-def _manifest(store: Path, key: str) -> Path:
-    return store / ".manifest" / f"{key}.json"
-
-
 def _partial(store: Path, key: str, suffix: str) -> Path:
     return store / ".partial" / f"{key}{suffix}"
-
-
-def _note(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")

@@ -7,6 +7,7 @@ the bucket and on disk, so a key is also a path relative to the root of an NSD t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SUBJECTS = tuple(f"subj{number:02d}" for number in range(1, 9))
@@ -109,12 +110,28 @@ def n_sessions(subject: str, limit: str | int = "all") -> int:
 
 def betas_key(subject: str, session: int) -> str:
     """Key of one session's single-trial betas; `session` counts from 1."""
-    return f"{_betas_folder(subject)}/betas_session{session:02d}.hdf5"
+    return f"{betas_folder(subject)}/betas_session{session:02d}.hdf5"
+
+
+def betas_subject(key: str) -> str | None:
+    """Return the subject whose session file this is, or None if it is none."""
+    found = re.fullmatch(r"nsddata_betas/ppdata/(subj0[1-8])/.*/betas_session\d\d\.hdf5", key)
+    return None if found is None else found[1]
+
+
+def betas_folder(subject: str) -> str:
+    """Return the folder of a subject's session files."""
+    return f"nsddata_betas/ppdata/{subject}/{SPACE}/{BETA_VERSION}"
+
+
+def voxels_key(subject: str, session: int) -> str:
+    """Path of the voxels taken from one session's betas; not an object of NSD."""
+    return betas_key(subject, session).removesuffix(".hdf5") + ".voxels.h5"
 
 
 def ncsnr_key(subject: str) -> str:
     """Key of the voxel-wise noise-ceiling SNR."""
-    return f"{_betas_folder(subject)}/ncsnr.nii.gz"
+    return f"{betas_folder(subject)}/ncsnr.nii.gz"
 
 
 def valid_key(subject: str, session: int) -> str:
@@ -144,7 +161,7 @@ def atlas_keys() -> list[str]:
 
 
 def subject_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
-    """Keys that belong to one subject.
+    """Keys that belong to one subject: its betas and all that `volume_keys` gives.
 
     Parameters
     ----------
@@ -155,18 +172,21 @@ def subject_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
     volumes : list of str
         ROI volumes, e.g. ``["Kastner2015", "floc-faces"]``.
     """
-    numbers = range(1, sessions + 1)
+    betas = [betas_key(subject, number) for number in range(1, sessions + 1)]
+    return [*betas, *volume_keys(subject, sessions, volumes)]
+
+
+def volume_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
+    """Keys of one subject's volumes and label tables: valid voxels, ROIs, ncsnr.
+
+    Parameters are those of `subject_keys`.
+    """
     tables = [
         label_table_key(subject, volume) for volume in volumes if volume not in FSAVERAGE_TABLES
     ]
     return [
-        *(betas_key(subject, number) for number in numbers),
-        *(valid_key(subject, number) for number in numbers),
+        *(valid_key(subject, number) for number in range(1, sessions + 1)),
         *(roi_key(subject, volume) for volume in volumes),
         *tables,
         ncsnr_key(subject),
     ]
-
-
-def _betas_folder(subject: str) -> str:
-    return f"nsddata_betas/ppdata/{subject}/{SPACE}/{BETA_VERSION}"

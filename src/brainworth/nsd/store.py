@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from brainworth import config
 from brainworth.errors import BrainworthError
-from brainworth.nsd import download, registry, s3, terms, verify
+from brainworth.nsd import download, manifest, registry, s3, terms, verify
+from brainworth.nsd.patience import Stop, patiently
+from brainworth.nsd.progress import Progress, gigabytes, line
 
 TREE_VARIABLE = "NSD_DATA_DIR"
 NAMED = 5  # objects that a message names before it only counts
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,13 @@ class Fetched:
     sha256: str | None
 
 
-def fetch(keys: list[str], root: Path, data: config.Data, progress: str) -> list[Fetched]:
+def fetch(
+    keys: list[str],
+    root: Path,
+    data: config.Data,
+    progress: str,
+    say: Callable[[str], None] | None = None,
+) -> list[Fetched]:
     """Make objects of NSD exist in a study's folder.
 
     Nothing appears in the folder before every object is there and verified. Objects of the store
@@ -69,6 +76,8 @@ def fetch(keys: list[str], root: Path, data: config.Data, progress: str) -> list
         Section ``data`` of the configuration, with source ``local`` or ``s3``.
     progress : str
         Label of the progress bar, which is drawn only on a terminal.
+    say : callable
+        Called with a line about each object, for a log.
 
     Returns
     -------
@@ -91,16 +100,16 @@ def fetch(keys: list[str], root: Path, data: config.Data, progress: str) -> list
     for known in objects:
         _refuse_own_file(root / known.key)
     if data.source == "local":
-        found = _from_tree(objects, _tree(data), root)
+        found = _from_tree(objects, tree_of(data), root)
     else:
-        store = Path(os.path.abspath(Path(data.store_dir).expanduser()))
+        store = store_of(data)
         if store.resolve() == root.resolve():
             raise BrainworthError(
                 f"{store} is both data.store_dir and the folder of this study, where a new run may "
                 "delete files; set data.store_dir to another folder, or rename the study"
             )
         try:
-            found = _from_bucket(objects, store, root, data, progress)
+            found = _from_bucket(objects, store, root, data, progress, say or (lambda _: None))
         except OSError as error:
             raise BrainworthError(
                 f"{error.filename or store}: {error.strerror}; data.store_dir ({store}) must be a "
@@ -109,7 +118,19 @@ def fetch(keys: list[str], root: Path, data: config.Data, progress: str) -> list
     return [found[key] for key in keys]
 
 
-def _tree(data: config.Data) -> Path:
+def store_of(data: config.Data, base: Path = Path()) -> Path:
+    """Return the absolute path of the store; a relative one counts from `base`."""
+    return Path(os.path.abspath(base / Path(data.store_dir).expanduser()))
+
+
+def tree_of(data: config.Data) -> Path:
+    """Return the user's NSD tree, from the configuration or the environment.
+
+    Raises
+    ------
+    BrainworthError
+        If no tree is named, or it is empty or cannot be read.
+    """
     named = data.local_dir or os.environ.get(TREE_VARIABLE)
     if not named:
         raise BrainworthError(
@@ -156,12 +177,20 @@ def _from_tree(objects: list[registry.NsdObject], tree: Path, root: Path) -> dic
 
 
 def _from_bucket(
-    objects: list[registry.NsdObject], store: Path, root: Path, data: config.Data, label: str
+    objects: list[registry.NsdObject],
+    store: Path,
+    root: Path,
+    data: config.Data,
+    label: str,
+    say: Callable[[str], None],
 ) -> dict[str, Fetched]:
-    entries = {known.key: download.kept(store, known) for known in objects}
+    entries = {known.key: manifest.kept(store, known) for known in objects}
+    if data.keep_sessions:
+        entries = {key: entry and manifest.claim(store, entry) for key, entry in entries.items()}
     missing = [known for known in objects if entries[known.key] is None]
+    say(f"{len(objects) - len(missing)} of {len(objects)} objects are in {store} already")
     if missing:
-        entries |= _download_all(missing, store, data, label)
+        entries |= _download_all(missing, store, data, label, say)
     return {
         key: Fetched(
             key=key,
@@ -176,36 +205,43 @@ def _from_bucket(
 
 
 def _download_all(
-    missing: list[registry.NsdObject], store: Path, data: config.Data, label: str
-) -> dict[str, download.Entry]:
-    stop = threading.Event()
-    with s3.connect(data) as bucket:
+    missing: list[registry.NsdObject],
+    store: Path,
+    data: config.Data,
+    label: str,
+    say: Callable[[str], None],
+) -> dict[str, manifest.Entry]:
+    stop = Stop()
+    with s3.connect(data) as bucket, ThreadPoolExecutor(data.parallel) as connections:
 
         def ask(known: registry.NsdObject) -> s3.Remote:
-            return download.patiently(lambda: download.head(bucket, known), known.key, data, stop)
+            return patiently(lambda: download.head(bucket, known), known.key, data, stop)
 
-        remotes = _in_parallel(ask, missing, data.parallel, stop)
+        remotes = in_parallel(ask, missing, data.parallel, stop)
         there = {remote.key: download.resumable(store, remote) for remote in remotes}
         total = sum(remote.size for remote in remotes)
-        _require_space(store, total - sum(there.values()), len(remotes))
+        occupied = sum(min(remote.size, download.occupied(store, remote.key)) for remote in remotes)
+        _require_space(store, total - occupied, len(remotes))
+        say(f"{len(missing)} to fetch: {gigabytes(total)}, {gigabytes(sum(there.values()))} there")
         with Progress(label, total, there) as progress:
 
-            def bring(known: registry.NsdObject) -> download.Entry:
-                return download.download(bucket, known, store, data, progress.report, stop)
+            def bring(known: registry.NsdObject) -> manifest.Entry:
+                start = time.monotonic()
+                passing = not data.keep_sessions and registry.betas_subject(known.key) is not None
+                entry = download.download(
+                    bucket, known, store, data, connections, progress.report, stop, passing
+                )
+                say(line(entry, time.monotonic() - start))
+                return entry
 
-            entries = _in_parallel(bring, missing, data.parallel, stop)
+            entries = in_parallel(bring, missing, data.parallel, stop)
     return {entry.key: entry for entry in entries}
 
 
-def _in_parallel(
-    work: Callable[[registry.NsdObject], T],
-    objects: list[registry.NsdObject],
-    n: int,
-    stop: threading.Event,
-) -> list[T]:
-    """Work on `n` objects at a time; the first failure, or Ctrl-C, stops all of them."""
+def in_parallel(work: Callable[[U], T], items: list[U], n: int, stop: Stop) -> list[T]:
+    """Work on `n` items at a time; the first failure, or Ctrl-C, stops all of them."""
     with ThreadPoolExecutor(n) as pool:
-        futures = [pool.submit(work, known) for known in objects]
+        futures = [pool.submit(work, item) for item in items]
         try:
             for future in as_completed(futures):
                 future.result()
@@ -221,13 +257,9 @@ def _require_space(store: Path, needed: int, n: int) -> None:
     free = shutil.disk_usage(store).free
     if needed > free:
         raise BrainworthError(
-            f"{store} (data.store_dir) has {_gigabytes(free)} free but {n} NSD objects need "
-            f"{_gigabytes(needed)} more; make room, or set data.store_dir to a larger disk"
+            f"{store} (data.store_dir) has {gigabytes(free)} free but {n} NSD objects need "
+            f"{gigabytes(needed)} more; make room, or set data.store_dir to a larger disk"
         )
-
-
-def _gigabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:,.2f} GB"
 
 
 def _refuse_own_file(link: Path) -> None:
@@ -254,41 +286,3 @@ def _link(link: Path, target: Path) -> Path:
             "can be written"
         ) from error
     return link
-
-
-class Progress:
-    """A bar over the bytes of many objects, which several threads move.
-
-    Parameters
-    ----------
-    label : str
-        What is being fetched.
-    total : int
-        Bytes of all objects.
-    there : dict from key to int
-        Bytes of each object that were there before.
-    """
-
-    def __init__(self, label: str, total: int, there: dict[str, int]):
-        self._there = dict(there)
-        self._lock = threading.Lock()
-        self._bar = tqdm(
-            desc=label,
-            total=total,
-            initial=sum(there.values()),
-            unit="B",
-            unit_scale=True,
-            disable=None,  # quiet where stderr is not a terminal
-        )
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def report(self, key: str, there: int) -> None:
-        """Say how many bytes of an object are there; fewer than before after a restart."""
-        with self._lock:
-            self._bar.update(there - self._there[key])
-            self._there[key] = there

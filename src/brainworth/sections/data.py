@@ -22,6 +22,12 @@ class Data(Section):
     attempts: Annotated[int, Field(ge=1, le=100)]
     backoff_s: NonNegative
     parallel: Annotated[int, Field(ge=1, le=64)]
+    download: Literal["ranges", "files"]
+    parallel_ranges: Annotated[int, Field(ge=1, le=256)]
+    range_gap: Literal["auto"] | Annotated[int, Field(ge=0, le=2**30)]
+    verify_ranges: Literal["auto", "twice", "once"]
+    ca_bundle: str | None
+    keep_sessions: bool
     sessions: Literal["all"] | Annotated[int, Field(ge=1, le=40)]
 
 
