@@ -45,6 +45,7 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/rsa.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/befs.py
+	$(BIN)/python benchmarks/ranges.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
 	rm -rf results figures logs paper/*.pdf .snakemake
