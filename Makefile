@@ -12,7 +12,7 @@ BIN := .venv/bin
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format unit workflow bench clean
+.PHONY: help run plan doctor test lint format unit workflow bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,12 @@ help: ## list what there is
 run: .venv/run.stamp ## set up and run a study to its PDF
 	$(BIN)/snakemake --cores $(CORES) $(OVERLAY) $(ARGS)
 	@case " $(ARGS) " in *" -n "*|*" --dry-run "*) ;; *) $(BIN)/brainworth summary $(STUDY) ;; esac
+
+plan: .venv/run.stamp ## say what a study costs in bytes, disk and time, before it is run
+	$(BIN)/brainworth plan $(STUDY)
+
+doctor: .venv/run.stamp ## examine this machine and the source of a study's data
+	$(BIN)/brainworth doctor $(STUDY)
 
 test: lint unit workflow ## set up and run all checks and tests
 
@@ -46,6 +52,7 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/befs.py
 	$(BIN)/python benchmarks/ranges.py
+	$(BIN)/python benchmarks/files.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
 	rm -rf results figures logs paper/*.pdf .snakemake

@@ -72,13 +72,13 @@ def data_root(wildcards):
 
 def fetched_keys(subject):
     """List the NSD objects of one subject that are downloaded, or linked, whole."""
-    keys_of = registry.volume_keys if BY_RANGES else registry.subject_keys
+    keys_of = registry.volume_keys if BY_VOXELS else registry.subject_keys
     return keys_of(subject, SESSIONS[subject], VOLUMES)
 
 
 def voxel_files(subject):
-    """List the files of a subject's voxels, where only voxels of its sessions are downloaded."""
-    numbers = range(1, SESSIONS[subject] + 1) if BY_RANGES else []
+    """List the files of a subject's voxels, where only voxels of its sessions are kept."""
+    numbers = range(1, SESSIONS[subject] + 1) if BY_VOXELS else []
     return in_data(registry.voxels_key(subject, number) for number in numbers)
 
 
@@ -86,6 +86,16 @@ def subject_files(wildcards):
     """List the files of NSD's that the extract of one subject reads."""
     subject = wildcards.subject
     return in_data(fetched_keys(subject)) + voxel_files(subject)
+
+
+def session_keys(wildcards):
+    """Return the session file of one subject and session, as a list."""
+    return [registry.betas_key(wildcards.subject, int(wildcards.session))]
+
+
+def volumes_of_subject(wildcards):
+    """List the volumes that say which voxels a study takes from a subject's sessions."""
+    return in_data(registry.atlas_keys() + fetched_keys(wildcards.subject))
 
 
 def acquisition_of(wildcards):
@@ -105,6 +115,14 @@ SIMULATED = CONFIG.data.source == "simulated" and CONFIG.rdms.file is None
 BY_RANGES = (
     CONFIG.data.source == "s3" and CONFIG.data.download == "ranges" and CONFIG.rdms.file is None
 )
+# Whether session files are downloaded, but dropped once their voxels have been taken.
+PASSING = (
+    CONFIG.data.source == "s3"
+    and CONFIG.data.download == "files"
+    and not CONFIG.data.keep_sessions
+    and CONFIG.rdms.file is None
+)
+BY_VOXELS = BY_RANGES or PASSING
 SESSIONS = {subject: sessions_of(subject) for subject in CONFIG.subjects}
 EXTRACTS = (
     [] if CONFIG.rdms.file else [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.subjects]
@@ -137,5 +155,6 @@ PRODUCTS = EXTRACTS + FROM_DATA + RDMS + RESULTS + PLANTED
 
 wildcard_constraints:
     subject=r"subj\d\d",
+    session=r"\d\d",
     test="|".join(CONFIG.erosion.tests),
     drawing="|".join(BEFS_DRAWINGS),

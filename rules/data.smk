@@ -3,6 +3,7 @@
 INPUTS   nothing (simulated), an NSD tree (local) or NSD's bucket (s3)
 OUTPUTS  data/<study>/                         NSD's own tree and file names; of session files
                                               only voxels (*.voxels.h5) if data.download is ranges
+                                              or data.keep_sessions is false
          results/<study>/data/stimuli.parquet  one row a trial, 73K ids matched
          results/<study>/data/betas_*.h5       trials x voxels, z-scored, one file a subject
 """
@@ -130,6 +131,54 @@ if BY_RANGES:
                 "../scripts/fetch_voxels.py"
 
 
+if PASSING:
+
+    rule fetch_session:
+        """Fetch one session file, which goes once its voxels have been taken."""
+        input:
+            volumes_of_subject,  # so that nothing keeps the session waiting on disk
+        output:
+            temp(f"{DATA}/{registry.betas_folder('{subject}')}/betas_session{{session}}.hdf5"),
+        log:
+            f"{LOGS}/fetch_session_{{subject}}_{{session}}.log",
+        benchmark:
+            f"{LOGS}/benchmarks/fetch_session_{{subject}}_{{session}}.tsv"
+        localrule: True
+        conda:
+            ENV
+        params:
+            config=keys("data"),
+            code=code("fetch.py"),
+            root=data_root,
+            objects=session_keys,
+        script:
+            "../scripts/fetch.py"
+
+    rule session_voxels:
+        """Take the voxels of the regions out of one session file, and drop it from the store."""
+        input:
+            session=f"{DATA}/{registry.betas_folder('{subject}')}/betas_session{{session}}.hdf5",
+            volumes=volumes_of_subject,
+        output:
+            f"{DATA}/{registry.betas_folder('{subject}')}/betas_session{{session}}.voxels.h5",
+        log:
+            f"{LOGS}/session_voxels_{{subject}}_{{session}}.log",
+        benchmark:
+            f"{LOGS}/benchmarks/session_voxels_{{subject}}_{{session}}.tsv"
+        # Before any further session is fetched: with --cores N there are N session files at most.
+        priority: 10
+        localrule: True
+        conda:
+            ENV
+        params:
+            config=keys("rois", "data.store_dir"),
+            code=code("session_voxels.py"),
+            root=data_root,
+            sessions=SESSIONS,
+        script:
+            "../scripts/session_voxels.py"
+
+
 rule match_stimuli:
     """Match trials to 73K ids and find the stimuli that all subjects share."""
     input:
@@ -178,6 +227,7 @@ rule extract_betas:
         root=data_root,
         source=CONFIG.data.source,
         download=CONFIG.data.download if CONFIG.data.source == "s3" else None,
+        voxels=BY_VOXELS,
         store=CONFIG.data.store_dir,
     script:
         "../scripts/extract_betas.py"

@@ -15,7 +15,7 @@ with job(snakemake) as given:
         given["rois"],
         trials[trials["subject"] == subject],
         Path(snakemake.output.betas),
-        registry.voxels_key if by_ranges else registry.betas_key,
+        registry.voxels_key if snakemake.params.voxels else registry.betas_key,
     )
     # The one entry that is not the same however the files were come by.
     summary["acquisition"] = provenance.acquisition(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import types
@@ -13,7 +14,7 @@ import threadpoolctl
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.job import job, write_result
+from brainworth.job import job, notes, write_result
 
 
 class Files(dict):
@@ -134,3 +135,21 @@ def test_result_of_a_rule_without_randomness_has_no_seed(workflow):
     with job(workflow) as given:
         write_result(workflow, given, given["study"], {"x": 1})
     assert results.read(workflow.output.json)["seed"] is None
+
+
+def test_notes_are_lines_of_the_log_with_the_time(workflow, log):
+    for _ in range(2):  # a second run begins a new log
+        with job(workflow):
+            notes(workflow)("1 of 2 objects")
+    first, second = log.read_text().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d 1 of 2 objects", first)
+    assert second.startswith("done in ")
+
+
+def test_digests_of_inputs_may_be_known_already(workflow, tmp_path):
+    (tmp_path / "a.h5").write_bytes(b"a")
+    workflow.input["a"] = str(tmp_path / "a.h5")
+    with job(workflow) as given:
+        write_result(workflow, given, "simulated", {}, sha256=lambda path: f"known of {path}")
+    inputs = results.read(tmp_path / "rsa.json")["inputs"]
+    assert inputs == {"a": f"known of {tmp_path / 'a.h5'}"}

@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from brainworth import __version__, config, timing
+from brainworth import __version__, acquisition, config, timing
 from brainworth.befs import command as befs
 from brainworth.errors import BrainworthError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status (0 fine, 1 bad input)."""
+    """Run the command line; returns the exit status (0 fine, 1 bad input or problems found)."""
     parser = argparse.ArgumentParser(prog="brainworth", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             "--base", type=Path, default=Path("config.yaml"), help="default: %(default)s"
         )
     commands.add_parser("schema", help="print the JSON schema of config.yaml")
+    acquisition.add_to(commands)
     befs.add_to(commands)
 
     given = parser.parse_args(arguments)
@@ -38,6 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(befs.answer(given))
             return 0
         study = config.load(given.base, *given.study)
+        if given.command in ("plan", "doctor"):
+            text, status = acquisition.answer(given, study)
+            print(text)
+            return status
         if given.command == "check":
             print(f"study {study.study}: valid")
         else:

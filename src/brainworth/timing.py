@@ -10,8 +10,18 @@ from brainworth.errors import BrainworthError
 
 #: Rules in the order of the pipeline; rules that run once a subject or a test are one line.
 STAGES = (
-    *("simulate_experiment", "simulate", "fetch_experiment", "fetch", "match_stimuli"),
-    *("extract_betas", "import_rdms", "rdms", "rsa", "fingerprinting", "heteroscedasticity"),
+    *("simulate_experiment", "simulate", "fetch_experiment", "fetch", "fetch_voxels"),
+    *(
+        "fetch_session",
+        "session_voxels",
+        "match_stimuli",
+        "extract_betas",
+        "import_rdms",
+        "rdms",
+        "rsa",
+        "fingerprinting",
+        "heteroscedasticity",
+    ),
     *("planted", "befs", "figure", "paper"),
 )
 
@@ -46,8 +56,8 @@ def summary(study: str, root: Path = Path()) -> str:
 
 
 def _stage(name: str) -> str:
-    """Return the stage of a benchmark file: its rule, without subject or test."""
-    name = re.sub(r"_subj\d\d$", "", name)
+    """Return the stage of a benchmark file: its rule, without subject, session or test."""
+    name = re.sub(r"_subj\d\d(_\d\d)?$", "", name)
     merged = [stage for stage in ("figure", "befs") if name.startswith(f"{stage}_")]
     return merged[0] if merged else name
 

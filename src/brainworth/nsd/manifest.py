@@ -6,6 +6,7 @@ what identifies the file on disk, so that nobody has to read a gigabyte again to
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable
@@ -83,13 +84,23 @@ def kept(store: Path, known: registry.NsdObject) -> Entry | None:
     return entry
 
 
+def claim(store: Path, entry: Entry) -> Entry:
+    """Keep an object for good that was fetched only to be read once."""
+    if entry.passing:
+        entry = dataclasses.replace(entry, passing=False)
+        write(store, entry)
+    return entry
+
+
 def drop(store: Path, key: str) -> bool:
-    """Delete an object that was fetched only to be read once; return whether there was one."""
+    """Delete an object that was fetched only to be read once; return whether it was one.
+
+    Its entry stays, and says what had been read.
+    """
     entry = read(store, key)
     if entry is None or not entry.passing:
         return False
     (store / key).unlink(missing_ok=True)
-    path_of(store, key).unlink()
     return True
 
 

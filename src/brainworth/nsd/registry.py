@@ -7,6 +7,7 @@ the bucket and on disk, so a key is also a path relative to the root of an NSD t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SUBJECTS = tuple(f"subj{number:02d}" for number in range(1, 9))
@@ -109,7 +110,18 @@ def n_sessions(subject: str, limit: str | int = "all") -> int:
 
 def betas_key(subject: str, session: int) -> str:
     """Key of one session's single-trial betas; `session` counts from 1."""
-    return f"{_betas_folder(subject)}/betas_session{session:02d}.hdf5"
+    return f"{betas_folder(subject)}/betas_session{session:02d}.hdf5"
+
+
+def betas_subject(key: str) -> str | None:
+    """Return the subject whose session file this is, or None if it is none."""
+    found = re.fullmatch(r"nsddata_betas/ppdata/(subj0[1-8])/.*/betas_session\d\d\.hdf5", key)
+    return None if found is None else found[1]
+
+
+def betas_folder(subject: str) -> str:
+    """Return the folder of a subject's session files."""
+    return f"nsddata_betas/ppdata/{subject}/{SPACE}/{BETA_VERSION}"
 
 
 def voxels_key(subject: str, session: int) -> str:
@@ -119,7 +131,7 @@ def voxels_key(subject: str, session: int) -> str:
 
 def ncsnr_key(subject: str) -> str:
     """Key of the voxel-wise noise-ceiling SNR."""
-    return f"{_betas_folder(subject)}/ncsnr.nii.gz"
+    return f"{betas_folder(subject)}/ncsnr.nii.gz"
 
 
 def valid_key(subject: str, session: int) -> str:
@@ -178,7 +190,3 @@ def volume_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
         *tables,
         ncsnr_key(subject),
     ]
-
-
-def _betas_folder(subject: str) -> str:
-    return f"nsddata_betas/ppdata/{subject}/{SPACE}/{BETA_VERSION}"

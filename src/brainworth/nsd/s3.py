@@ -53,6 +53,14 @@ class Retry(Exception):
     """A failure that another attempt may mend; the message says what happened."""
 
 
+class Forbidden(BrainworthError):
+    """The bucket does not give this object to everybody."""
+
+
+class Missing(BrainworthError):
+    """The bucket has no such object."""
+
+
 class Changed(Retry):
     """The object is another one than when it was asked about: begin anew."""
 
@@ -353,13 +361,13 @@ def meaning(bucket: Bucket, key: str, status: int, code: str) -> Exception:
     if status in (412, 416):
         return Changed("the object changed in the bucket during the download")
     if status == 403:
-        return BrainworthError(
+        return Forbidden(
             f"{key} is forbidden in {bucket.place}: old mirrors hold back the last three sessions "
             "of each subject, which NSD released on 2023-08-20; use NSD's own bucket (data.bucket, "
             "data.endpoint_url) or fewer sessions (data.sessions)"
         )
     if status == 404:
-        return BrainworthError(f"{key} does not exist in {bucket.place}; {_CHECK}")
+        return Missing(f"{key} does not exist in {bucket.place}; {_CHECK}")
     return BrainworthError(
         f"{key} was refused by {bucket.place} (status {status}, {code}); check data.bucket, "
         "data.region and data.endpoint_url"

@@ -100,9 +100,9 @@ def fetch(
     for known in objects:
         _refuse_own_file(root / known.key)
     if data.source == "local":
-        found = _from_tree(objects, _tree(data), root)
+        found = _from_tree(objects, tree_of(data), root)
     else:
-        store = Path(os.path.abspath(Path(data.store_dir).expanduser()))
+        store = store_of(data)
         if store.resolve() == root.resolve():
             raise BrainworthError(
                 f"{store} is both data.store_dir and the folder of this study, where a new run may "
@@ -118,7 +118,19 @@ def fetch(
     return [found[key] for key in keys]
 
 
-def _tree(data: config.Data) -> Path:
+def store_of(data: config.Data, base: Path = Path()) -> Path:
+    """Return the absolute path of the store; a relative one counts from `base`."""
+    return Path(os.path.abspath(base / Path(data.store_dir).expanduser()))
+
+
+def tree_of(data: config.Data) -> Path:
+    """Return the user's NSD tree, from the configuration or the environment.
+
+    Raises
+    ------
+    BrainworthError
+        If no tree is named, or it is empty or cannot be read.
+    """
     named = data.local_dir or os.environ.get(TREE_VARIABLE)
     if not named:
         raise BrainworthError(
@@ -173,6 +185,8 @@ def _from_bucket(
     say: Callable[[str], None],
 ) -> dict[str, Fetched]:
     entries = {known.key: manifest.kept(store, known) for known in objects}
+    if data.keep_sessions:
+        entries = {key: entry and manifest.claim(store, entry) for key, entry in entries.items()}
     missing = [known for known in objects if entries[known.key] is None]
     say(f"{len(objects) - len(missing)} of {len(objects)} objects are in {store} already")
     if missing:
@@ -213,8 +227,9 @@ def _download_all(
 
             def bring(known: registry.NsdObject) -> manifest.Entry:
                 start = time.monotonic()
+                passing = not data.keep_sessions and registry.betas_subject(known.key) is not None
                 entry = download.download(
-                    bucket, known, store, data, connections, progress.report, stop
+                    bucket, known, store, data, connections, progress.report, stop, passing
                 )
                 say(line(entry, time.monotonic() - start))
                 return entry

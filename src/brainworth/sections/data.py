@@ -27,6 +27,7 @@ class Data(Section):
     range_gap: Literal["auto"] | Annotated[int, Field(ge=0, le=2**30)]
     verify_ranges: Literal["auto", "twice", "once"]
     ca_bundle: str | None
+    keep_sessions: bool
     sessions: Literal["all"] | Annotated[int, Field(ge=1, le=40)]
 
 

@@ -105,7 +105,7 @@ class Server:
     objects : dict from key to Stored
         What is there; see `add`.
     denials : dict from key to int
-        Keys that are answered with this status.
+        Keys that are answered with this status; the empty key is the listing.
     requests : list of Request
         What was asked, in order of arrival.
     bytes_sent : int
@@ -374,6 +374,8 @@ class Connection:
             return self.server.answer(request)
         if request.bucket != BUCKET:
             raise Refused(404, "NoSuchBucket")
+        if "" in self.server.denials:
+            raise Refused(self.server.denials[""], "AccessDenied")
         with self.server.lock:
             objects = dict(self.server.objects)
         document = Stored(listing(BUCKET, objects, request.query), etag="none")
