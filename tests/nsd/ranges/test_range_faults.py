@@ -74,6 +74,11 @@ def web_page(connection, request, answer):
     connection.respond(loopback_server.Answer(502, {}, stored, 0, len(page)))
 
 
+def wrong_byte(connection, request, answer):
+    """Change a byte that both readings of a range hold, unlike the first of the second one."""
+    faults.corrupt(answer.start + 10)(connection, request, answer)
+
+
 GATE = threading.Event()  # never opened
 
 RECOVERS = {
@@ -88,7 +93,7 @@ RECOVERS = {
     "400 RequestTimeout": faults.status(400, "RequestTimeout"),
     "403 Throttling": faults.status(403, "ThrottlingException"),
     "a proxy's web page": web_page,
-    "one byte wrong": faults.corrupt(),
+    "one byte wrong": wrong_byte,
     "another range": faults.shift_range(1500),
     "another Content-Range": faults.wrong_content_range(),
     "no Content-Range": rewritten(**{"Content-Range": ""}),
