@@ -54,6 +54,7 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/befs.py
+	$(BIN)/python benchmarks/ranges.py
 	$(BIN)/python benchmarks/files.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
