@@ -379,6 +379,7 @@ def _shares(
         answer[name] = _with_interval(values.mean(), mean[np.isfinite(mean)], plan)
     values = np.array([row["share"]["corrected"]["estimate"] for row in kept])
     answer["shared_fraction"] |= {
+        "bound": "lower",
         "n": len(reliable),
         **_over_subjects(values, plan),
     }
