@@ -78,7 +78,7 @@ def unexplained_keys(text):
             commented = False
         elif stripped.startswith("#"):
             commented, indentation = True, indent
-        else:
+        elif not stripped.startswith("- "):  # an item of a list is explained with its list
             following = lines[number + 1] if number + 1 < len(lines) else ""
             opens_section = len(following) - len(following.lstrip()) > indent
             if indent != indentation and not opens_section:

@@ -112,6 +112,58 @@ def in_order(text, *parts):
     return re.search(r"\s+".join(words), text) is not None
 
 
+def cell(found, decimals=3):
+    return numbers.estimate(found["estimate"], found["interval"], decimals)
+
+
+def alignment_cells(region):
+    rdm = region["rdm"]
+    cells = [str(region["n_subjects"]), numbers.number(region["published"]["estimate"])]
+    cells.append(numbers.number(rdm["correlation"]["all_stimuli"]["estimate"]))
+    cells += [cell(rdm["correlation"][name]) for name in ("raw", "truncated", "aligned")]
+    return [*cells, *(numbers.number(rdm["euclidean"][n]["estimate"]) for n in ("raw", "aligned"))]
+
+
+def sharing_cells(region, known):
+    named, found = region["identification"], region["shared_fraction"]
+    bounds = [100 * bound for bound in named["interval"]]
+    return [
+        numbers.number(region["pattern_correlation"]["estimate"]),
+        numbers.estimate(100 * named["estimate"], bounds, 1),
+        numbers.percent(named["chance"]),
+        numbers.p_value(named["p_familywise"], 60),
+        numbers.number(region["procrustes_share"]["estimate"]),
+        numbers.number(region["ridge_share"]["estimate"]),
+        cell(found),
+        numbers.interval(found["interval_subjects"]),
+        numbers.p_value(found["p_familywise"], 60),
+        *(numbers.number(r["shared_fraction"]) for r in known if r["region"] == region["region"]),
+    ]
+
+
+def encoding_cells(region):
+    cells = [str(region["n_subjects"]), numbers.number(region["ceiling"]["estimate"], 2)]
+    for who in ("individual", "population"):
+        cells.append(numbers.number(region[who]["raw"]["estimate"], 2))
+        cells.append(cell(region[who]["offset_slope"], 2))
+        cells.append(numbers.number(region[who]["zscored"]["estimate"], 2))
+    cells.append(numbers.p_value(region["population"]["offset_slope"]["p_familywise"], 60))
+    return [*cells, "yes" if region["units_artefact"] else "no"]
+
+
+def gap_cells(region, known):
+    slope, voxels = region["slope"], region["voxelwise"]
+    cells = [cell(slope, 2), numbers.count(slope["n_below_zero"], slope["n"])]
+    cells.append(cell(region["gap"], 2))
+    cells += [numbers.number(r["gap"], 2) for r in known if r["region"] == region["region"]]
+    cells += [numbers.number(voxels[who]["estimate"], 2) for who in ("individual", "population")]
+    shares = [
+        numbers.number(region["of_ceiling"][who]["offset_slope"]["estimate"], 2)
+        for who in ("individual", "population")
+    ]
+    return [*shares, *cells, cell(voxels["noise_free"], 2)]
+
+
 def test_rows_hold_the_numbers_of_their_region(finished, pages):
     """Cell by cell, since among many numbers a wrong one may be found by chance."""
     text = "\n".join(pages)
@@ -160,31 +212,11 @@ def test_rows_hold_the_numbers_of_their_region(finished, pages):
         cells.append(numbers.number(truth[0]["true_cv2"]))
         assert in_order(text, region["region"], *cells)
     for region in read_test["alignment"]["regions"]:
-        shares = [region["procrustes_share"], region["ridge_share"]]
-        cells = [numbers.number(region["pattern_correlation"]["estimate"])]
-        cells += [numbers.number(found["estimate"]) for found in shares]
-        found = region["shared_fraction"]
-        cells.append(numbers.estimate(found["estimate"], found["interval"]))
-        truth = [row for row in known["alignment"] if row["region"] == region["region"]]
-        cells.append(numbers.number(truth[0]["shared_fraction"]))
-        assert in_order(text, region["region"], *cells)
-        rdm = region["rdm"]["correlation"]
-        cells = [numbers.number(region["published"]["estimate"])]
-        for name in ("raw", "truncated", "aligned"):
-            cells.append(numbers.estimate(rdm[name]["estimate"], rdm[name]["interval"]))
-        assert in_order(text, region["region"], *cells)
+        assert in_order(text, region["region"], *alignment_cells(region))
+        assert in_order(text, region["region"], *sharing_cells(region, known["alignment"]))
     for region in read_test["encoding_gap"]["regions"]:
-        cells = [numbers.number(region["ceiling"]["estimate"], 2)]
-        for who in ("individual", "population"):
-            found = region[who]["offset_slope"]
-            cells.append(numbers.number(region[who]["raw"]["estimate"], 2))
-            cells.append(numbers.estimate(found["estimate"], found["interval"], 2))
-        assert in_order(text, region["region"], *cells)
-        if region["gap"]:
-            truth = [row for row in known["encoding_gap"] if row["region"] == region["region"]]
-            cells = [numbers.estimate(region["gap"]["estimate"], region["gap"]["interval"], 2)]
-            cells.append(numbers.number(truth[0]["gap"], 2))
-            assert in_order(text, region["region"], *cells)
+        assert in_order(text, region["region"], *encoding_cells(region))
+        assert in_order(text, region["region"], *gap_cells(region, known["encoding_gap"]))
     for region in read_test["fingerprinting"]["regions"]:
         cells = [str(region["n_subjects"])]
         sides = [*region["published"].values(), region["rdm"], region["profile"]]

@@ -70,6 +70,30 @@ def test_corrected_identifiability(data, feature):
         assert region[feature]["identifiability"]["p"] < 0.05
 
 
+def test_shared_fraction(data):
+    regions = data["erosion/alignment.json"]["regions"]
+    truth = [item["shared_fraction"] for item in data["erosion/planted.json"]["alignment"]]
+    found = [region["shared_fraction"] for region in regions]
+    assert len(found) == 13
+    assert share_inside([each["interval"] for each in found], truth) > 0.8
+    errors = [each["estimate"] - value for each, value in zip(found, truth, strict=True)]
+    # a lower bound, and a close one
+    assert -0.06 < sum(errors) / len(errors) < 0.01
+    for region, value in zip(regions, truth, strict=True):
+        assert region["ridge_share"]["interval"][1] < value
+        assert region["shared_fraction"]["p_familywise"] < 0.05
+        assert region["identification"]["p_familywise"] < 0.05
+
+
+def test_encoding_gap(data):
+    regions = data["erosion/encoding_gap.json"]["regions"]
+    truth = [item["gap"] for item in data["erosion/planted.json"]["encoding_gap"]]
+    assert share_inside([region["gap"]["interval"] for region in regions], truth) > 0.9
+    for region in regions:
+        assert region["slope"]["n_below_zero"] == 0
+        assert region["population"]["offset_slope"]["p_familywise"] < 0.05
+
+
 def test_true_variance(data):
     regions = data["erosion/heteroscedasticity.json"]["regions"]
     truth = [item["true_cv2"] for item in data["erosion/planted.json"]["heteroscedasticity"]]

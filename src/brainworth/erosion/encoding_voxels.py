@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from brainworth.erosion import responses as shared
 from brainworth.erosion import shared_fraction
+from brainworth.erosion.encoding_design import Design
 from brainworth.erosion.parts import Parts, split
 from brainworth.stats import percentile_interval, stream
 
 
-def analyse(found: list[shared.SharedResponses], plan: Any) -> dict:
+def analyse(found: list[shared.SharedResponses], plan: Design) -> dict:
     """Predict every voxel of every subject, all calibrated on other stimuli.
 
     Parameters
     ----------
     found : list of SharedResponses
-    plan : encoding_gap.Design
+    plan : Design
 
     Returns
     -------

@@ -17,6 +17,10 @@ noise-free responses: it averages 0 if nothing is shared, and is never more than
 predictable. Shrinkage makes it less. Therefore the penalty is a hundredth of the one that predicts
 best (the noise this lets in is what the products leave out), and c is A / (2 P) of the other
 folds, between 1 and 2. What shrinkage is left is not removed: the estimate is a lower bound.
+
+Measured on planted data (8 subjects, 80 voxels, 2 to 3 repetitions, single-voxel signal of half the
+noise SD), a share of 0.69 came out as 0.63 with 161 stimuli and 0.68 with 600; R2 over ceiling as
+0.42 and 0.54. With nothing shared it averages 0.00.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from brainworth.report.claims import alpha, covered, significant
 from brainworth.report.erosion import alignment_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
-from brainworth.report.numbers import count, number, percent_span, span
+from brainworth.report.numbers import count, percent_span, span
 
 #: What this test leaves open.
 LIMITS = (
@@ -85,8 +85,8 @@ def _reading(evidence: Evidence) -> list[list[str]]:
         f" {span([r['all_stimuli']['estimate'] for r in rdm], 2)}.",
         "A rotation leaves distances as they are, so a comparison of RDMs cannot show what an"
         " alignment is good for: on the same held-out stimuli the similarity is"
-        f" {_mean(rdm, 'raw')} with all voxels, {_mean(rdm, 'truncated')} with components and"
-        f" {_mean(rdm, 'aligned')} after rotation (means over regions).",
+        f" {_over(rdm, 'raw')} with all voxels, {_over(rdm, 'truncated')} with components and"
+        f" {_over(rdm, 'aligned')} after rotation.",
     ]
     named = [region["identification"] for region in regions]
     hits = significant((row["p_familywise"] for row in named), data["interval"])
@@ -117,8 +117,8 @@ def _reading(evidence: Evidence) -> list[list[str]]:
     return [first, second]
 
 
-def _mean(rdm: list[dict], name: str) -> str:
-    return number(sum(row[name]["estimate"] for row in rdm) / len(rdm), 2)
+def _over(rdm: list[dict], name: str) -> str:
+    return span([row[name]["estimate"] for row in rdm], 2)
 
 
 def _shares(regions: list[dict]) -> list[float]:

@@ -9,7 +9,7 @@ from brainworth.report.claims import alpha, covered, significant
 from brainworth.report.erosion import encoding_gap_tables
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
-from brainworth.report.numbers import count, number, span
+from brainworth.report.numbers import count, span
 
 HEADING = "Encoding gap of mean responses"
 #: What this test leaves open.
@@ -117,10 +117,9 @@ def _reading(evidence: Evidence) -> list[list[str]]:
         second.append(f"The planted gap ({span(_planted(evidence), 2)}) is {covered(pairs)}.")
     voxels = [region["voxelwise"]["noise_free"] for region in regions if region["voxelwise"]]
     if voxels:
-        mean = sum(row["estimate"] for row in voxels) / len(voxels)
         second.append(
             "Voxel by voxel, a linear model of the other subjects explains at least"
-            f" {number(mean, 2)} of the signal (mean over regions)."
+            f" {span([row['estimate'] for row in voxels], 2)} of the signal."
         )
     return [first, second]
 
