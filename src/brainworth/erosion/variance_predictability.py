@@ -281,7 +281,7 @@ def _summarise(
         "readings": readings,
         "steps": steps,
     }
-    return row | _ceilings(found, steps), family
+    return row | _ceilings(found, weights, interval), family
 
 
 def _why(name: str, found: list[tuple[Seen, dict, Predicted]]) -> str:
@@ -322,14 +322,16 @@ def _step(used: list[list[Errors]], weights: np.ndarray, interval: float) -> tup
     return row, (float(estimate[0]), null)
 
 
-def _ceilings(found: list[tuple[Seen, dict, Predicted]], steps: dict) -> dict:
+def _ceilings(
+    found: list[tuple[Seen, dict, Predicted]], weights: np.ndarray, interval: float
+) -> dict:
     """Return the largest R2 that sampling allows, and what others' variances predict below it."""
     logs = np.stack([seen.logs for seen, _, _ in found])
     sampling = np.array([one.sampling.mean() for _, _, one in found])
     total = np.mean(logs**2, axis=1)
     ceiling = 1 - sampling / total
     row: dict = {"ceiling": {"estimate": float(ceiling.mean()), "unit": "R2", "n": len(found)}}
-    if steps["others_variance"] is None:
+    if len(found) < 2:
         return row | {"shared_r2": None, "shared_r2_reason": ONE_SUBJECT}
     n = len(found) - 1
     reliability = []
@@ -340,10 +342,12 @@ def _ceilings(found: list[tuple[Seen, dict, Predicted]], steps: dict) -> dict:
     largest = float(np.mean(ceiling * np.array(reliability)))
     if not (ceiling.mean() > 0 and min(reliability) > 0 and largest > 0):
         return row | {"shared_r2": None, "shared_r2_reason": NO_TRUE_VARIANCE}
-    increment = steps["others_variance"]["increment"]
+    errors = [one.by_others.after for _, _, one in found]
+    estimate = np.mean([prediction.r2(one)[0] for one in errors])
+    draws = np.mean([prediction.r2_resampled(one, weights) for one in errors], axis=0)
     row["shared_r2"] = {
-        "estimate": increment["estimate"] / largest,
-        "interval": [bound / largest for bound in increment["interval"]],
+        "estimate": float(estimate) / largest,
+        "interval": [bound / largest for bound in percentile_interval(draws, interval)],
         "unit": "R2 without sampling",
     }
     return row
