@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from brainworth.erosion import responses as shared
-from brainworth.erosion import schedule, variance_halves, variance_readings
+from brainworth.erosion import schedule, variance, variance_halves, variance_readings
 from brainworth.erosion import variance_prediction as prediction
 from brainworth.erosion.compiled import in_blocks
 from brainworth.erosion.variance_predictors import (
@@ -235,12 +235,13 @@ def _readings(item: shared.SharedResponses, n_folds: int, seed: int) -> dict:
     item = variance_readings.few_stimuli(item, stream(seed, *names, "stimuli"))
     region = variance_halves.region_of(item, 0, stream(seed, *names))
     means = shared.mean_patterns(item)
+    data = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
     surrogate = variance_halves.rotated(region, stream(seed, *names, "surrogate"))
     return {
         kind: variance_readings.of_contrasts(
             contrasts, means, min(n_folds, len(means)), stream(seed, *names, "folds")
         )
-        for kind, contrasts in (("data", region.layout), ("surrogate", surrogate))
+        for kind, contrasts in (("data", data), ("surrogate", surrogate))
     }
 
 

@@ -144,10 +144,11 @@ def predict(
         parts = [np.sort(chosen[: n // 2]), np.sort(chosen[n // 2 :])] if n > 1 else [chosen]
         halves.append(parts)
         contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
+        layout = variance_halves.layout_of(contrasts)
         nothing = [np.zeros((part.size, 0), dtype=np.float32) for part in parts]
         regions += [
             variance_halves.Region(
-                name, item.region, contrasts.values[:, part].astype(np.float32), members, contrasts
+                name, item.region, contrasts.values[:, part].astype(np.float32), members, layout
             )
             for part, members in zip(parts, nothing, strict=True)
         ]

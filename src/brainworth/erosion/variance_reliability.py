@@ -75,13 +75,11 @@ def analyse(
 
         def one_subject(part: slice) -> None:
             for number in range(part.start, part.stop):
-                items = [shared.read(paths[number], region, stimuli) for region in regions]
-                items = [item for item in items if item.n_voxels >= shared.MIN_VOXELS]
-                if items:
-                    known = schedule.read(paths[number], stimuli)
-                    found = measure_subject(items, known, n_splits, n_surrogates, seed)
-                    names = [item.region for item in items]
-                    done[number] = dict(zip(names, found, strict=True))
+                items = (shared.read(paths[number], region, stimuli) for region in regions)
+                large = (item for item in items if item.n_voxels >= shared.MIN_VOXELS)
+                known = schedule.read(paths[number], stimuli)
+                found = measure_subject(large, known, n_splits, n_surrogates, seed)
+                done[number] = {one.region: one for one in found}
                 progress.update()
 
         in_blocks(one_subject, len(paths), 1, n_threads)
