@@ -16,7 +16,7 @@ different blocks: rotating once would leave the differences between blocks in th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Region:
     members : array of shape (V, K), float32
         1 where a voxel is in the first half of a split.
     layout : Contrasts
-        Which stimulus each contrast belongs to; its values are not used.
+        Which stimulus each contrast belongs to, without values.
     """
 
     subject: str
@@ -82,9 +82,13 @@ def region_of(item: shared.SharedResponses, n_splits: int, rng: np.random.Genera
     members = np.zeros((n, n_splits if n > 1 else 0), dtype=np.float32)
     for column in members.T:
         column[rng.permutation(n)[: n // 2]] = 1
-    return Region(
-        item.subject, item.region, contrasts.values.astype(np.float32), members, contrasts
-    )
+    values = contrasts.values.astype(np.float32)
+    return Region(item.subject, item.region, values, members, layout_of(contrasts))
+
+
+def layout_of(contrasts: variance.Contrasts) -> variance.Contrasts:
+    """Return contrasts without their values, which take memory."""
+    return replace(contrasts, values=np.empty((contrasts.stimulus.size, 0)))
 
 
 def measure(region: Region) -> Measured:
@@ -176,7 +180,7 @@ def surrogates(
         for block in blocks:
             values[block] = _rotations(rng, 1, block.size)[0] @ values[block]
     hidden = [values[block] for block in inner]
-    mixed = np.empty_like(values)
+    mixed = values
     first, second = _contrasts_of_three(layout)
     places = [_places(block, first, second) for block in outer]
     kept: list[list[tuple[np.ndarray, ...]]] = [[] for _ in regions]

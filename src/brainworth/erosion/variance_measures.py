@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ class Subject:
 
     Attributes
     ----------
-    name : str
+    name, region : str
     n_voxels, n_three : int
         Voxels, and stimuli with exactly three trials.
     degrees : array of shape (I,)
@@ -33,6 +34,7 @@ class Subject:
     """
 
     name: str
+    region: str
     n_voxels: int
     n_three: int
     degrees: np.ndarray
@@ -44,21 +46,25 @@ class Subject:
 
 
 def measure_subject(
-    items: list[shared.SharedResponses],
+    items: Iterable[shared.SharedResponses],
     known: schedule.Schedule | None,
     n_splits: int,
     n_surrogates: int,
     seed: int,
 ) -> list[Subject]:
-    """Measure all regions of one subject, and their surrogates under common rotations."""
-    name = items[0].subject
-    degrees = items[0].counts() - 1
+    """Measure all regions of one subject, and their surrogates under common rotations.
+
+    Of the items, taken one after the other, only contrasts are kept.
+    """
     regions = [
         variance_halves.region_of(
-            item, n_splits, stream(seed, "variance", "halves", name, item.region)
+            item, n_splits, stream(seed, "variance", "halves", item.subject, item.region)
         )
         for item in items
     ]
+    if not regions:
+        return []
+    name, degrees = regions[0].subject, regions[0].layout.degrees
     three = np.count_nonzero(degrees == 2)
 
     def keep(_number: int, found: variance_halves.Measured) -> tuple[np.ndarray, ...]:
@@ -84,6 +90,7 @@ def measure_subject(
         answer.append(
             Subject(
                 name=name,
+                region=region.region,
                 n_voxels=region.n_voxels,
                 n_three=int(three),
                 degrees=degrees,

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from brainworth.erosion import responses as shared
-from brainworth.erosion import schedule, variance_halves, variance_readings
+from brainworth.erosion import schedule, variance, variance_halves, variance_readings
 from brainworth.erosion import variance_prediction as prediction
 from brainworth.erosion.compiled import in_blocks
 from brainworth.erosion.variance_predictors import (
@@ -238,12 +238,13 @@ def _readings(item: shared.SharedResponses, n_folds: int, seed: int) -> dict:
     item = variance_readings.few_stimuli(item, stream(seed, *names, "stimuli"))
     region = variance_halves.region_of(item, 0, stream(seed, *names))
     means = shared.mean_patterns(item)
+    data = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
     surrogate = variance_halves.rotated(region, stream(seed, *names, "surrogate"))
     return {
         kind: variance_readings.of_contrasts(
             contrasts, means, min(n_folds, len(means)), stream(seed, *names, "folds")
         )
-        for kind, contrasts in (("data", region.layout), ("surrogate", surrogate))
+        for kind, contrasts in (("data", data), ("surrogate", surrogate))
     }
 
 
@@ -284,7 +285,7 @@ def _summarise(
         "readings": readings,
         "steps": steps,
     }
-    return row | _ceilings(found, steps), family
+    return row | _ceilings(found, weights, interval), family
 
 
 def _why(name: str, found: list[tuple[Seen, dict, Predicted]]) -> str:
@@ -325,14 +326,16 @@ def _step(used: list[list[Errors]], weights: np.ndarray, interval: float) -> tup
     return row, (float(estimate[0]), null)
 
 
-def _ceilings(found: list[tuple[Seen, dict, Predicted]], steps: dict) -> dict:
+def _ceilings(
+    found: list[tuple[Seen, dict, Predicted]], weights: np.ndarray, interval: float
+) -> dict:
     """Return the largest R2 that sampling allows, and what others' variances predict below it."""
     logs = np.stack([seen.logs for seen, _, _ in found])
     sampling = np.array([one.sampling.mean() for _, _, one in found])
     total = np.mean(logs**2, axis=1)
     ceiling = 1 - sampling / total
     row: dict = {"ceiling": {"estimate": float(ceiling.mean()), "unit": "R2", "n": len(found)}}
-    if steps["others_variance"] is None:
+    if len(found) < 2:
         return row | {"shared_r2": None, "shared_r2_reason": ONE_SUBJECT}
     n = len(found) - 1
     reliability = []
@@ -343,10 +346,12 @@ def _ceilings(found: list[tuple[Seen, dict, Predicted]], steps: dict) -> dict:
     largest = float(np.mean(ceiling * np.array(reliability)))
     if not (ceiling.mean() > 0 and min(reliability) > 0 and largest > 0):
         return row | {"shared_r2": None, "shared_r2_reason": NO_TRUE_VARIANCE}
-    increment = steps["others_variance"]["increment"]
+    errors = [one.by_others.after for _, _, one in found]
+    estimate = np.mean([prediction.r2(one)[0] for one in errors])
+    draws = np.mean([prediction.r2_resampled(one, weights) for one in errors], axis=0)
     row["shared_r2"] = {
-        "estimate": increment["estimate"] / largest,
-        "interval": [bound / largest for bound in increment["interval"]],
+        "estimate": float(estimate) / largest,
+        "interval": [bound / largest for bound in percentile_interval(draws, interval)],
         "unit": "R2 without sampling",
     }
     return row

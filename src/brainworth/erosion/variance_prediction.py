@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import linalg
 
 from brainworth import ridge
 
@@ -16,8 +17,9 @@ def components(patterns: np.ndarray, most: int) -> np.ndarray:
     They are taken over all stimuli: no target enters.
     """
     centred = patterns - patterns.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred @ centred.T)
-    kept = min(most, len(patterns) // 3, int(np.count_nonzero(values > 1e-10 * values[-1])))
+    n, most = len(patterns), max(1, min(most, len(patterns) // 3))
+    values, vectors = linalg.eigh(centred @ centred.T, subset_by_index=[n - most, n - 1])
+    kept = int(np.count_nonzero(values > 1e-10 * values[-1]))
     return vectors[:, ::-1][:, :kept] * np.sqrt(values[::-1][:kept])
 
 

@@ -95,10 +95,13 @@ class Predicted:
         Several where predictors and target change roles; their R2 are averaged.
     sampling : array of shape (I,)
         What sampling adds to the variance of the log profile.
+    by_others : Errors or None
+        The variances of the other subjects without any nuisance.
     """
 
     steps: dict[str, list[Errors]]
     sampling: np.ndarray
+    by_others: Errors | None
 
 
 def see(item: shared.SharedResponses, n_components: int) -> Seen:
@@ -141,10 +144,11 @@ def predict(
         parts = [np.sort(chosen[: n // 2]), np.sort(chosen[n // 2 :])] if n > 1 else [chosen]
         halves.append(parts)
         contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
+        layout = variance_halves.layout_of(contrasts)
         nothing = [np.zeros((part.size, 0), dtype=np.float32) for part in parts]
         regions += [
             variance_halves.Region(
-                name, item.region, contrasts.values[:, part].astype(np.float32), members, contrasts
+                name, item.region, contrasts.values[:, part].astype(np.float32), members, layout
             )
             for part, members in zip(parts, nothing, strict=True)
         ]
@@ -210,19 +214,23 @@ def _region(
     logs = log_profile(whole, degrees)
     target = logs.T
     steps: dict[str, list[Errors]] = {}
-    before = squared_errors(target, held_out(np.empty((len(target), 0)), target, fold), fold)
+    nothing = squared_errors(target, held_out(np.empty((len(target), 0)), target, fold), fold)
+    before = nothing
     predicted = ladder(nuisances, target, fold)
     for name, values in zip(NUISANCES, predicted, strict=True):
         after = squared_errors(target, values, fold)
         steps[name] = [Errors(before, after, everything)]
         before = after
     known = np.hstack(nuisances)
+    by_others = None
     if others:
         scores = components(np.hstack([seen.scores for seen in others]), n_components)
         mean = np.mean([seen.logs for seen in others], axis=0)[:, None]
         for name, x in (("others_patterns", scores), ("others_variance", mean)):
             after = squared_errors(target, on_top(x, known, target, fold), fold)
             steps[name] = [Errors(before, after, everything)]
+        after = squared_errors(target[:, :1], held_out(mean, target[:, :1], fold), fold)
+        by_others = Errors(nothing[..., :1], after, everything)
     if len(parts) == 2:
         patterns = shared.mean_patterns(item)
         steps["own_patterns"] = []
@@ -242,7 +250,7 @@ def _region(
             # as many of these stimuli in each fold
             place = np.argsort(np.argsort(fold[three], kind="stable")) % (fold.max() + 1)
             steps[ALONE] = _other_trials(item, parts, pairs, three, place, n_components)
-    return Predicted(steps, sampling_variance(logs[1:], degrees))
+    return Predicted(steps, sampling_variance(logs[1:], degrees), by_others)
 
 
 def _other_trials(

@@ -75,16 +75,14 @@ def analyse(
 
         def one_subject(part: slice) -> None:
             for number in range(part.start, part.stop):
-                items = [
+                items = (
                     shared.read_region(paths[number], region, shared.PROFILES, stimuli)
                     for region in regions
-                ]
-                items = [item for item in items if item is not None]
-                if items:
-                    known = schedule.read(paths[number], stimuli)
-                    found = measure_subject(items, known, n_splits, n_surrogates, seed)
-                    names = [item.region for item in items]
-                    done[number] = dict(zip(names, found, strict=True))
+                )
+                large = (item for item in items if item is not None)
+                known = schedule.read(paths[number], stimuli)
+                found = measure_subject(large, known, n_splits, n_surrogates, seed)
+                done[number] = {one.region: one for one in found}
                 progress.update()
 
         in_blocks(one_subject, len(paths), 1, n_threads)

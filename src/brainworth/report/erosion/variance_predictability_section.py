@@ -107,7 +107,7 @@ def _reading(evidence: Evidence) -> list[list[str]]:
     known = _planted(evidence)
     explained = _shared(regions)
     if explained:
-        sound.append(f"Corrected for sampling, the last explain {span(explained, 2)}.")
+        sound.append(f"Alone and corrected for sampling, the last explain {span(explained, 2)}.")
     if any(value is not None for value in known):
         pairs = [
             (value, None if region["shared_r2"] is None else region["shared_r2"]["interval"])
