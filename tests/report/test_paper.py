@@ -73,7 +73,8 @@ def test_time_of_writing_leaves_no_trace(finished, pdf, tmp_path):
     for path in finished.results:
         envelope = json.loads(path.read_text())
         envelope["created"] = "2031-01-01T00:00:00+00:00"
-        later.append(tmp_path / path.name)
+        later.append(tmp_path / path.parent.name / path.name)
+        later[-1].parent.mkdir(exist_ok=True)
         later[-1].write_text(json.dumps(envelope))
     again = write(finished, tmp_path / "again.pdf", results=later)
     assert again.read_bytes() == pdf.read_bytes()
