@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 import scipy.stats
+from open_data import BRAIN_RDMS, needs_brain_rdms
 
-from brainworth import results
-from brainworth.erosion import planted_rdm_gap, rdm_gap, rdms, rsa
+from brainworth import config, results
+from brainworth.erosion import external, planted_rdm_gap, rdm_gap, rdms, rsa
 from brainworth.erosion.dissimilarity import correlation_rdm
 from brainworth.errors import BrainworthError
 
@@ -229,6 +230,23 @@ def test_two_subjects_and_few_stimuli_give_a_result_with_their_numbers():
     answer = run(pair)
     assert (answer["n_stimuli"], answer["regions"][0]["n_subjects"]) == (8, 2)
     results.to_plain(answer, "data")
+
+
+@needs_brain_rdms
+def test_the_readme_shows_the_gap_of_human_it(repository):
+    content = external.load(BRAIN_RDMS, "human IT")
+    default = config.load(repository / "config.yaml", repository / "studies/human-it-rdms.yaml")
+    given = default.erosion.rdm_gap.model_dump()
+    answer = rdm_gap.analyse(content, **given, interval=default.interval, seed=default.seed)
+    (found,) = answer["regions"]
+    readme = (repository / "README.md").read_text()
+    for kind, label in (
+        ("published", "encoding gap, individual minus population, as published"),
+        ("noise_free", "encoding gap without noise"),
+    ):
+        gap = found[kind]["gap"]
+        low, high = gap["interval"]
+        assert f"| {label} | {gap['estimate']:.2f} | [{low:.2f}, {high:.2f}] |" in readme
 
 
 def test_impossible_requests_are_refused(region):

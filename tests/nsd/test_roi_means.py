@@ -14,6 +14,7 @@ from brainworth import cli
 from brainworth.errors import BrainworthError
 from brainworth.nsd import (
     betas,
+    columns,
     design,
     registry,
     roi_means,
@@ -199,8 +200,8 @@ def extract(item, path, rois=ROIS, zscore=True):
 def test_the_extract_is_z_scored_within_sessions(tmp_path):
     item = means()
     summary = extract(item, tmp_path / "e.h5")
-    assert betas.columns_of(tmp_path / "e.h5") == betas.ROI_MEANS
-    pooled = betas.read_responses(tmp_path / "e.h5", betas.POOLED)
+    assert columns.columns_of(tmp_path / "e.h5") == columns.ROI_MEANS
+    pooled = betas.read_responses(tmp_path / "e.h5", columns.POOLED)
     for session in (1, 2):
         block = item.responses[item.session == session]
         expected = (block - block.mean(axis=0)) / block.std(axis=0, ddof=1)
@@ -209,7 +210,7 @@ def test_the_extract_is_z_scored_within_sessions(tmp_path):
     np.testing.assert_array_equal(one.values, pooled.values[:, [3]])
     assert summary["n_rois"] == 6
     extract(item, tmp_path / "raw.h5", rois=("FFA", "V1"), zscore=False)
-    raw = betas.read_responses(tmp_path / "raw.h5", betas.POOLED).values
+    raw = betas.read_responses(tmp_path / "raw.h5", columns.POOLED).values
     np.testing.assert_allclose(raw, item.responses[:, [5, 0]], atol=1e-6)
 
 
@@ -223,8 +224,8 @@ def test_absent_and_constant_regions_are_missing_and_named(tmp_path):
         "constant_in_a_session": ["PPA"],
     }
     assert betas.read_responses(tmp_path / "e.h5", "V3").values.shape == (60, 0)
-    assert betas.read_responses(tmp_path / "e.h5", betas.POOLED).values.shape == (60, 4)
-    assert np.isfinite(betas.read_responses(tmp_path / "e.h5", betas.POOLED).values).all()
+    assert betas.read_responses(tmp_path / "e.h5", columns.POOLED).values.shape == (60, 4)
+    assert np.isfinite(betas.read_responses(tmp_path / "e.h5", columns.POOLED).values).all()
     item.responses[:30] = 1
     item.responses[:, 2] = np.nan
     with pytest.raises(BrainworthError, match="absent, or constant in a session"):

@@ -323,8 +323,7 @@ def _published(
         return {
             "published": {"mean": None, "variance": None},
             "published_n_stimuli": int(twice.size),
-            "published_reason": f"every subject saw {twice.size} stimuli at least twice; "
-            f"{shared.MIN_STIMULI} are needed",
+            "published_reason": f"only {twice.size} stimuli were seen twice by every subject",
         }
     found = [shared.of_stimuli(item, twice) for item in found]
     first, second = (

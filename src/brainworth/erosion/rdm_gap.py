@@ -26,19 +26,18 @@ from tqdm import tqdm
 from brainworth import stats
 from brainworth.erosion import (
     compare,
-    identification,
     population,
+    rdm_gap_labels,
     rdms,
     relabel,
     reliability,
     resample,
 )
+from brainworth.erosion.rdm_gap_labels import UNDEFINED
 from brainworth.erosion.resample import Resampled
 
 PURPOSE = "the gap of RDMs"
 NO_REPEATS = "there are no RDMs from disjoint parts of a subject's data"
-UNDEFINED = "not estimable: here, or in too many bootstrap samples, a reliability is not positive"
-OTHER_SUBJECTS = "other subjects are reliable here than in most regions, so the nulls are not joint"
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,6 @@ class _Settings:
     seed: int
     n_threads: int
     weights: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """The null of one region under relabelled subjects."""
-
-    subjects: tuple[str, ...]
-    observed: float
-    null: np.ndarray
-    exhaustive: bool
 
 
 def analyse(
@@ -124,7 +113,7 @@ def analyse(
     familywise = stats.max_statistic_p(np.array(observed), np.stack(nulls, axis=1))
     for result, p in zip(regions, familywise.tolist(), strict=True):
         result["published"]["population"]["p_familywise"] = p
-    _add_familywise(regions, labels)
+    rdm_gap_labels.add_familywise(regions, labels)
     return {
         "comparison": comparison,
         "measure": measure,
@@ -140,7 +129,7 @@ def analyse(
 
 def _region(
     region: rdms.RdmSet, permutations: np.ndarray, settings: _Settings
-) -> tuple[dict[str, Any], float, np.ndarray, _Labels | None]:
+) -> tuple[dict[str, Any], float, np.ndarray, rdm_gap_labels.Labels | None]:
     own = _standardise(region, region.full[region.measure], settings.comparison)
     parts = None
     if region.repeats is not None:
@@ -190,8 +179,8 @@ def _region(
     labels = None
     if result["noise_free"] is not None:
         names = tuple(name for name, kept in zip(region.subjects, good, strict=True) if kept)
-        labels = _relabel_subjects(parts[:, good], names, settings)
-        result["noise_free"] |= _label_entry(labels, settings.interval)
+        labels = rdm_gap_labels.relabel(parts[:, good], names, settings.n_labellings, settings.seed)
+        result["noise_free"] |= rdm_gap_labels.entry(labels, settings.interval)
     return result, value, null, labels
 
 
@@ -313,64 +302,6 @@ def _noise_free(
         ],
         "n_undefined_draws": int(np.count_nonzero(~np.isfinite(mean.draws))),
     }, None
-
-
-def _relabel_subjects(
-    parts: np.ndarray, subjects: tuple[str, ...], settings: _Settings
-) -> _Labels | None:
-    n = len(subjects)
-    rng = stats.stream(settings.seed, "rdm_gap", "labels", n)
-    orders, exhaustive = identification.labellings(n, settings.n_labellings, rng)
-    similarity = population.two_sides(parts)
-    observed = population.own_advantage(similarity, np.arange(n)[None])[0]
-    null = population.own_advantage(similarity, orders)
-    if not (np.isfinite(observed) and np.isfinite(null).all()):
-        return None
-    return _Labels(subjects, float(observed), null, exhaustive)
-
-
-def _label_entry(labels: _Labels | None, level: float) -> dict[str, Any]:
-    if labels is None:
-        return {"own_advantage": None, "own_advantage_reason": UNDEFINED}
-    p = identification.label_p(labels.observed, labels.null, exhaustive=labels.exhaustive)
-    return {
-        "own_advantage": {
-            "estimate": labels.observed,
-            "p": p,
-            "p_familywise": None,
-            "p_familywise_reason": OTHER_SUBJECTS,
-            "null_mean": float(labels.null.mean()),
-            "null_interval": list(stats.percentile_interval(labels.null, level)),
-            "n_labellings": len(labels.null),
-            "exhaustive": labels.exhaustive,
-        },
-        "own_advantage_reason": None,
-    }
-
-
-def _add_familywise(regions: list[dict[str, Any]], labels: list[_Labels | None]) -> None:
-    """Hold the subjects' own advantage against the largest over regions.
-
-    Labellings are joint only between regions with the same subjects: the family is the largest
-    such group, and the others get no family-wise p.
-    """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for place, own in enumerate(labels):
-        if own is not None:
-            groups.setdefault(own.subjects, []).append(place)
-    if not groups:
-        return
-    family = max(groups.values(), key=lambda places: (len(places), -places[0]))
-    members = [own for place in family if (own := labels[place]) is not None]
-    null = np.column_stack([own.null for own in members])
-    centre, scale = null.mean(axis=0), null.std(axis=0)
-    scale[scale == 0] = 1
-    largest = ((null - centre) / scale).max(axis=1)
-    observed = (np.array([own.observed for own in members]) - centre) / scale
-    for place, value, own in zip(family, observed.tolist(), members, strict=True):
-        entry = regions[place]["noise_free"]["own_advantage"]
-        entry["p_familywise"] = identification.label_p(value, largest, exhaustive=own.exhaustive)
-        entry["p_familywise_reason"] = None
 
 
 def _standardise(region: rdms.RdmSet, vectors: np.ndarray, comparison: str) -> np.ndarray:

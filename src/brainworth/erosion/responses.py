@@ -11,6 +11,7 @@ import numpy as np
 
 from brainworth.errors import BrainworthError
 from brainworth.nsd import betas
+from brainworth.nsd import columns as column_kinds
 
 #: A region with fewer voxels in a subject is missing there, and counted: correlation distances
 #: over a handful of voxels are noise.
@@ -41,7 +42,7 @@ class SharedResponses:
     n_stimuli : int
         I.
     columns : str
-        What the V columns are: `betas.VOXELS` or `betas.ROI_MEANS`.
+        What the V columns are: `column_kinds.VOXELS` or `column_kinds.ROI_MEANS`.
     """
 
     subject: str
@@ -51,7 +52,7 @@ class SharedResponses:
     repetition: np.ndarray
     session: np.ndarray
     n_stimuli: int
-    columns: str = betas.VOXELS
+    columns: str = column_kinds.VOXELS
 
     @property
     def n_voxels(self) -> int:
@@ -141,9 +142,9 @@ def regions_for(extracts: dict[str, Path], regions: list[str], needs: str) -> li
         The same regions; of ROI means, whose regions have one column each, a test of patterns
         gets the one region that has all of them.
     """
-    kinds = {betas.columns_of(path) for path in extracts.values()}
-    if needs == PATTERNS and betas.ROI_MEANS in kinds:
-        return [betas.POOLED]
+    kinds = {column_kinds.columns_of(path) for path in extracts.values()}
+    if needs == PATTERNS and column_kinds.ROI_MEANS in kinds:
+        return [column_kinds.POOLED]
     return list(regions)
 
 
@@ -157,7 +158,7 @@ def fewest_columns(columns: str, needs: str) -> int:
         A profile needs one mean response, but of voxels as many as a pattern: a region of which a
         handful is left is not that region.
     """
-    return 1 if columns == betas.ROI_MEANS and needs == PROFILES else MIN_VOXELS
+    return 1 if columns == column_kinds.ROI_MEANS and needs == PROFILES else MIN_VOXELS
 
 
 def read_region(
@@ -195,7 +196,7 @@ def read(path: Path, region: str, stimuli: np.ndarray | None = None) -> SharedRe
         repetition=found.repetition,
         session=found.session,
         n_stimuli=ids.size,
-        columns=betas.columns_of(path),
+        columns=column_kinds.columns_of(path),
     )
 
 

@@ -26,10 +26,6 @@ from brainworth.nsd import registry, rois, voxels
 from brainworth.nsd.candidates import find_candidates
 
 SCHEMA = "brainworth-betas/1"
-#: What the columns of an extract are: voxels, or mean responses of regions (`roi_means_import`).
-VOXELS, ROI_MEANS = "voxels", "roi_means"
-#: Of means: the region that has all regions' means as one pattern.
-POOLED = "ROI means"
 _VOXELS_PER_CHUNK = 64
 _INT16 = np.iinfo(np.int16)
 
@@ -218,12 +214,6 @@ def region_voxels(path: Path, region: str) -> np.ndarray:
     """Return the voxels of a region as indices into an extract's voxel axis."""
     with _open_extract(path) as file:
         return np.flatnonzero(_region_mask(file, path, region))
-
-
-def columns_of(path: Path) -> str:
-    """Say what the columns of an extract are: `VOXELS` or `ROI_MEANS`."""
-    with _open_extract(path) as file:
-        return str(file.attrs.get("columns", VOXELS))
 
 
 def regions_in(path: Path) -> list[str]:

@@ -27,7 +27,7 @@ import numpy as np
 
 from brainworth import files
 from brainworth.errors import BrainworthError
-from brainworth.nsd.betas import POOLED
+from brainworth.nsd.columns import POOLED
 
 SUFFIXES = (".h5", ".hdf5", ".npz")
 NEEDED = ("responses", "rois", "session", "nsd_id")

@@ -9,7 +9,7 @@ import numpy as np
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.nsd import betas
+from brainworth.nsd import betas, columns
 from brainworth.nsd.roi_means import RoiMeans, write
 
 
@@ -55,7 +55,7 @@ def means_of(extract: Path, *, simulated: bool) -> RoiMeans:
     RoiMeans
         Means of z-scored betas; NaN where the subject lacks a region.
     """
-    names = [name for name in betas.regions_in(extract) if name != betas.POOLED]
+    names = [name for name in betas.regions_in(extract) if name != columns.POOLED]
     found = [betas.read_responses(extract, name) for name in names]
     n_trials = len(found[0].session)
     with h5py.File(extract, "r") as file:

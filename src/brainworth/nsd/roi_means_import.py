@@ -11,6 +11,7 @@ import pandas as pd
 from brainworth import files
 from brainworth.errors import BrainworthError
 from brainworth.nsd import betas, design
+from brainworth.nsd import columns as column_kinds
 from brainworth.nsd.roi_means import RoiMeans
 
 
@@ -79,7 +80,7 @@ def write_extract(
     """Write the extract of one subject: trials x regions.
 
     A region is missing in the subject, and named, if the file says so or if it is constant in a
-    session. Each of the others is a region with one column; `betas.POOLED` has all of them.
+    session. Each of the others is a region with one column; `column_kinds.POOLED` has all of them.
 
     Parameters
     ----------
@@ -122,11 +123,11 @@ def write_extract(
     with files.whole(output) as part, h5py.File(part, "w") as file:
         file.attrs["schema"] = betas.SCHEMA
         file.attrs["subject"] = subject
-        file.attrs["columns"] = betas.ROI_MEANS
+        file.attrs["columns"] = column_kinds.ROI_MEANS
         file["betas"] = values[:, kept].astype(np.float32)
         for place, name in enumerate(rois):
             file[f"voxels/region/{name}"] = np.flatnonzero(kept) == place
-        file[f"voxels/region/{betas.POOLED}"] = np.ones(int(kept.sum()), dtype=bool)
+        file[f"voxels/region/{column_kinds.POOLED}"] = np.ones(int(kept.sum()), dtype=bool)
         for name in ("session", "trial", "image", "nsd_id", "repetition", "shared", "matched"):
             file[f"trials/{name}"] = trials[name].to_numpy()
     return {
