@@ -14,6 +14,7 @@ has been removed.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -125,8 +126,7 @@ def analyse_region(
     """
     rows, draws = [], []
     for item in found:
-        null = variance_nulls.draw_all([item], n_surrogates, seed)
-        row, draw = _analyse_subject(item, null, 0, weights, interval, seed)
+        [(_, row, draw)] = _analyse_items([item], weights, n_surrogates, interval, seed)
         rows.append(row)
         draws.append(draw)
     return _summarise(found[0].region, rows, draws, interval)
@@ -142,15 +142,24 @@ def _analyse_subject(
     seed: int,
 ) -> list[tuple[str, dict, dict]]:
     """Analyse the regions that one subject has: (region, row of the result, draws)."""
+    read = (shared.read_region(path, region, shared.PROFILES, stimuli) for region in regions)
+    found = (item for item in read if item is not None)
+    return _analyse_items(found, weights, n_surrogates, interval, seed)
+
+
+def _analyse_items(
+    found: Iterable[shared.SharedResponses],
+    weights: np.ndarray,
+    n_surrogates: int,
+    interval: float,
+    seed: int,
+) -> list[tuple[str, dict, dict]]:
+    """Analyse the regions of one subject, of whose voxels only products and mean are kept."""
     items, products = [], []
-    for region in regions:
-        item = shared.read_region(path, region, shared.PROFILES, stimuli)
-        if item is not None:
-            contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
-            products.append(variance.products_of(contrasts))
-            # Of the voxels, only their products and their mean are kept.
-            mean = item.values.mean(axis=1, keepdims=True)
-            items.append(dataclasses.replace(item, values=mean))
+    for item in found:
+        contrasts = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
+        products.append(variance.products_of(contrasts))
+        items.append(dataclasses.replace(item, values=item.values.mean(axis=1, keepdims=True)))
     if not items:
         return []
     null = variance_nulls.draw_all(products, items[0], n_surrogates, seed)

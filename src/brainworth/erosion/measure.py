@@ -19,7 +19,7 @@ from brainworth.erosion.crossnobis import crossnobis_rdm
 from brainworth.erosion.dissimilarity import correlation_rdm
 from brainworth.erosion.rdms import RdmFile, RdmSet
 from brainworth.errors import BrainworthError
-from brainworth.nsd import betas
+from brainworth.nsd import betas, columns
 from brainworth.stats import stream
 
 #: The noise covariance is estimated from at most so many other images of a subject.
@@ -238,7 +238,7 @@ def _choose(path: Path, seed: int, noise: str) -> _Trials:
     rows, image = _draw_mismatched(path, seed)
     purpose[1, rows] = image
     # Files of mean responses seldom hold other images, and a handful of regions needs no whitening.
-    of_voxels = betas.columns_of(path) != betas.ROI_MEANS
+    of_voxels = columns.columns_of(path) != columns.ROI_MEANS
     if noise != "none" and of_voxels and np.bincount(purpose[0, matched]).min() > 1:
         rows, image = _draw_noise(path, seed)
         purpose[2, rows] = image

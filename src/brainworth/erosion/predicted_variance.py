@@ -69,7 +69,7 @@ def prepare(
         Regions of one subject, each of at least `n_components` voxels; every stimulus at least
         twice.
     """
-    contrasts: list[variance.Contrasts] = []
+    products: list[variance.Products] = []
     kept = []
     for item in found:
         every = variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
@@ -85,8 +85,9 @@ def prepare(
             "roi_mean": every.values.mean(axis=1, keepdims=True),
             "components": projected / scale,
         }
-        contrasts += [
-            variance.Contrasts(values, every.stimulus, every.degrees) for values in targets.values()
+        products += [
+            variance.products_of(variance.Contrasts(values, every.stimulus, every.degrees))
+            for values in targets.values()
         ]
         means = {
             "roi_mean": patterns.mean(axis=1, keepdims=True),
@@ -94,9 +95,9 @@ def prepare(
         }
         kept.append((item, means, left[:, :n_components] * size[:n_components], every.degrees))
     subject = found[0].subject
-    observed = [variance.variance_profile(each)[None] for each in contrasts]
+    observed = [variance.variance_profile(each)[None] for each in products]
     rng = stream(seed, "variance blindness", "rotation", subject)
-    rotated = variance_nulls.rotation_null(contrasts, n_surrogates, rng).transpose(1, 0, 2)
+    rotated = variance_nulls.rotation_null(products, n_surrogates, rng).transpose(1, 0, 2)
     orders = relabellings(
         kept[0][3], n_surrogates, stream(seed, "variance blindness", "relabelled", subject)
     )
@@ -105,7 +106,7 @@ def prepare(
     for number, (item, means, scores, degrees) in enumerate(kept):
         own = slice(number * len(names), (number + 1) * len(names))
         mine = dict(
-            zip(names, zip(contrasts[own], observed[own], rotated[own], strict=True), strict=True)
+            zip(names, zip(products[own], observed[own], rotated[own], strict=True), strict=True)
         )
         answer.append(
             Prepared(
@@ -333,10 +334,10 @@ def _components(scores: np.ndarray, n: int) -> np.ndarray:
     return left[:, :n] * size[:n]
 
 
-def _cv2(contrasts: variance.Contrasts, profile: np.ndarray) -> float:
-    concentration = variance.noise_concentration(contrasts)
+def _cv2(products: variance.Products, profile: np.ndarray) -> float:
+    concentration = variance.noise_concentration(products)
     ones = np.ones((1, profile.size))
-    return float(variance.true_cv2(profile, contrasts.degrees, concentration, ones)[0])
+    return float(variance.true_cv2(profile, products.degrees, concentration, ones)[0])
 
 
 def relabellings(degrees: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
