@@ -26,13 +26,13 @@ def test_reliability_corrected_similarity(data):
     regions = data["erosion/rsa.json"]["regions"]
     truth = [item["similarity"] for item in data["erosion/planted.json"]["rsa"]]
     assert len(regions) == 13
-    found = [region["corrected"]["interval"]["bca"] for region in regions]
+    found = [region["corrected"]["interval"]["corrected"] for region in regions]
     assert share_inside(found, truth) > 0.9
     errors = [r["corrected"]["estimate"] - t for r, t in zip(regions, truth, strict=True)]
     assert abs(sum(errors) / len(errors)) < 0.02
     # without the correction the estimate is far below the truth: that is what the noise does
     for region, value in zip(regions, truth, strict=True):
-        assert region["similarity"]["interval_stimuli"]["bca"][1] < value
+        assert region["similarity"]["interval_stimuli"]["corrected"][1] < value
         assert region["similarity"]["p"] == pytest.approx(1 / 5001)
 
 
@@ -121,7 +121,7 @@ def readme_rows(data) -> list[str]:
         cells = [
             name,
             f"{region['similarity']['estimate']:.2f}",
-            with_interval(corrected["estimate"], corrected["interval"]["bca"]),
+            with_interval(corrected["estimate"], corrected["interval"]["corrected"]),
             f"{true_similarity[name]:.2f}",
             f"{mean['ratio']['estimate']:.2f}",
             f"{mean['ratio']['rotation']['mean']:.2f}",

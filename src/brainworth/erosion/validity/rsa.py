@@ -55,7 +55,7 @@ def replicate(
     if fixed is not None:
         kept = [pair["corrected"] is not None for pair in found["pairs"]]
         truth = float(_pairs(plant, number % BRAINS, seed)[kept].mean())
-        estimate = (fixed["estimate"], fixed["interval"]["bca"], truth)
+        estimate = (fixed["estimate"], fixed["interval"]["corrected"], truth)
     return Replicate(
         p={"permutation": found["similarity"]["p"]},
         estimates={"corrected similarity": estimate},
