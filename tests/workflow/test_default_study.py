@@ -132,9 +132,92 @@ def readme_rows(data) -> list[str]:
     return rows
 
 
+def readme_summary(data) -> list[str]:
+    """Return the rows of the README's summary of tests: ranges over regions."""
+
+    def across(test: str, *keys: str) -> str:
+        values = []
+        for region in data[f"erosion/{test}.json"]["regions"]:
+            value = region
+            for key in keys:
+                value = value and value[key]
+            if value is not None:
+                values.append(value)
+        return spanned(values)
+
+    def truth(test: str, key: str) -> str:
+        return spanned([row[key] for row in data["erosion/planted.json"][test]])
+
+    def spanned(values: list[float]) -> str:
+        low, high = (f"{value + 0.0:.2f}" for value in (min(values), max(values)))
+        return low if low == high else f"{low} to {high}"
+
+    halves, fit = "variance_reliability", ("readings", "mean_patterns_in_sample")
+    own = ("steps", "own_patterns", "increment", "estimate")
+    rows = [
+        (
+            "cross-subject RSA: similarity",
+            across("rsa", "similarity", "estimate"),
+            across("rsa", "similarity", "null_mean"),
+            across("rsa", "corrected", "estimate"),
+            truth("rsa", "similarity"),
+        ),
+        (
+            "alignment: similarity after it; share of variance predicted by others",
+            across("alignment", "published", "estimate"),
+            across("alignment", "shared_fraction", "null_mean"),
+            across("alignment", "shared_fraction", "estimate"),
+            truth("alignment", "shared_fraction"),
+        ),
+        (
+            "encoding gap of mean responses: population R²; gap without noise",
+            across("encoding_gap", "published", "population", "estimate"),
+            across("encoding_gap", "population", "offset_slope", "null_mean"),
+            across("encoding_gap", "gap", "estimate"),
+            truth("encoding_gap", "gap"),
+        ),
+        (
+            "encoding gap of RDMs",
+            across("rdm_gap", "published", "gap", "estimate"),
+            "0",
+            across("rdm_gap", "noise_free", "gap", "estimate"),
+            truth("rdm_gap", "gap"),
+        ),
+        (
+            "fingerprinting: accuracy, variance patterns; difference of RDMs",
+            across("fingerprinting", "published", "variance", "accuracy"),
+            "noise is shared",
+            across("fingerprinting", "rdm", "corrected_identifiability", "estimate"),
+            truth("fingerprinting", "rdm"),
+        ),
+        (
+            "heteroscedasticity: Q75/Q25; CV² of the true variance",
+            across("heteroscedasticity", "mean", "ratio", "estimate"),
+            across("heteroscedasticity", "mean", "ratio", "rotation", "mean"),
+            across("heteroscedasticity", "mean", "true_cv2", "estimate"),
+            truth("heteroscedasticity", "true_cv2"),
+        ),
+        (
+            "reliability of the variance: r of voxel halves; share common to subjects",
+            across(halves, "published", "estimate"),
+            across(halves, "voxel_split", "null_mean"),
+            across(halves, "shared_fraction", "estimate"),
+            truth(halves, "shared_fraction"),
+        ),
+        (
+            "predictability of the variance: R² in sample; held out, own patterns",
+            across("variance_predictability", *fit, "estimate"),
+            across("variance_predictability", *fit, "null_mean"),
+            across("variance_predictability", *own),
+            truth("variance_predictability", "patterns"),
+        ),
+    ]
+    return [f"| {' | '.join(cells)} |" for cells in rows]
+
+
 def test_the_readme_shows_these_results(data):
     readme = (ROOT / "README.md").read_text()
-    for row in readme_rows(data):
+    for row in [*readme_rows(data), *readme_summary(data)]:
         assert row in readme
     matched = data["data/matching.json"]["n_matched"]
     assert f"{matched} shared stimuli seen at least twice by everybody" in readme
