@@ -149,7 +149,8 @@ def readme_summary(data) -> list[str]:
         return spanned([row[key] for row in data["erosion/planted.json"][test]])
 
     def spanned(values: list[float]) -> str:
-        low, high = (f"{value + 0.0:.2f}" for value in (min(values), max(values)))
+        ends = (f"{value:.2f}" for value in (min(values), max(values)))
+        low, high = (end.replace("-0.00", "0.00") for end in ends)
         return low if low == high else f"{low} to {high}"
 
     halves, fit = "variance_reliability", ("readings", "mean_patterns_in_sample")
