@@ -31,6 +31,7 @@ include: "rules/report.smk"
 
 onstart:
     require_terms()
+    clear_up()
 
 
 rule all:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from brainworth import config as settings
-from brainworth import runtime
+from brainworth import files, runtime
 from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
 from brainworth.nsd import places, registry, rois, terms
@@ -50,6 +50,11 @@ def require_terms():
             raise WorkflowError(terms.NOT_ACCEPTED)
 
 
+def clear_up():
+    """Remove what jobs that were killed left half written; this run holds the lock."""
+    files.remove_leftovers(Path(folder) for folder in (DATA, OUT, FIGURES, "paper"))
+
+
 def keys(*names):
     """Give a rule these configuration keys and no others, as canonical JSON."""
     return settings.slice_of(CONFIG.model_dump(), ("study", *names))
@@ -58,6 +63,15 @@ def keys(*names):
 def code(script):
     """Hash a script and the library modules it runs: a change of either runs the rule again."""
     return code_hash(BASE / "scripts" / script, BASE / "src")
+
+
+def growing(first):
+    """Ask for more of a resource (MB, minutes) at each attempt; a profile says how many there are."""
+
+    def amount(wildcards, attempt):
+        return first * attempt
+
+    return amount
 
 
 def in_data(nsd_keys):

@@ -19,7 +19,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("seed", "simulation"),
             code=code("simulate_experiment.py"),
@@ -44,7 +44,7 @@ if CONFIG.rdms.file is None and CONFIG.data.source == "simulated":
             conda:
                 ENV
             resources:
-                mem_mb=3000,
+                mem_mb=growing(3000),
             params:
                 config=keys("seed", "simulation"),
                 code=code("simulate_subject.py"),
@@ -115,7 +115,7 @@ rule match_stimuli:
     conda:
         ENV
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         config=keys("design"),
         code=code("match_stimuli.py"),
@@ -140,7 +140,7 @@ rule extract_betas:
     conda:
         ENV
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         config=keys("rois"),
         code=code("extract_betas.py"),

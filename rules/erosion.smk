@@ -21,7 +21,7 @@ if CONFIG.rdms.file is None:
         conda:
             ENV
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
         params:
             config=keys("seed", "subjects", "rois"),
             code=code("rdms.py"),
@@ -44,7 +44,7 @@ else:
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("rdms"),
             code=code("import_rdms.py"),
@@ -66,7 +66,7 @@ rule rsa:
         ENV
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "interval", "erosion.rsa"),
         code=code("rsa.py"),
@@ -87,7 +87,7 @@ rule fingerprinting:
     conda:
         ENV
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.fingerprinting"),
         code=code("fingerprinting.py"),
@@ -108,7 +108,7 @@ rule heteroscedasticity:
     conda:
         ENV
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.heteroscedasticity"),
         code=code("heteroscedasticity.py"),
@@ -133,7 +133,7 @@ if SIMULATED:
         conda:
             ENV
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
         params:
             config=keys("subjects", "rois", "simulation", "erosion.tests", "erosion.rsa.comparison"),
             code=code("planted.py"),

@@ -23,7 +23,7 @@ rule figure:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys(),
         code=code("figure.py"),
@@ -45,7 +45,7 @@ rule figure_befs:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys(),
         code=code("figure_befs.py"),
@@ -68,7 +68,7 @@ rule claims:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys("data.source", "rdms"),
         code=code("claims.py"),
@@ -95,7 +95,7 @@ rule paper:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys("report", "data.source", "rdms"),
         code=code("paper.py"),

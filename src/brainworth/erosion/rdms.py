@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth import files
+from brainworth import files, hdf5
 from brainworth.errors import BrainworthError
 
 SCHEMA = "brainworth-rdms/1"
@@ -111,13 +111,13 @@ def write(path: str | Path, content: RdmFile) -> None:
             group.attrs["subjects"] = list(region.subjects)
             group.attrs["measures"] = list(region.full)
             for measure, vectors in region.full.items():
-                group[f"full/{measure}"] = vectors
+                hdf5.store(group, f"full/{measure}", vectors)
             if region.repeats is not None:
-                group["repeats"] = region.repeats
+                hdf5.store(group, "repeats", region.repeats)
             if region.mismatched is not None:
-                group["mismatched"] = region.mismatched
+                hdf5.store(group, "mismatched", region.mismatched)
             if region.n_voxels is not None:
-                group["n_voxels"] = np.asarray(region.n_voxels, dtype=np.int64)
+                hdf5.store(group, "n_voxels", np.asarray(region.n_voxels, dtype=np.int64))
 
 
 def read(path: str | Path) -> RdmFile:
@@ -154,7 +154,7 @@ def read(path: str | Path) -> RdmFile:
 
 def _write_stimuli(file: h5py.File, stimuli: np.ndarray) -> None:
     if np.issubdtype(stimuli.dtype, np.integer):
-        file["nsd_id"] = stimuli.astype(np.int64)
+        hdf5.store(file, "nsd_id", stimuli.astype(np.int64))
     else:
         file.create_dataset("stimulus", data=stimuli.astype(object), dtype=h5py.string_dtype())
 

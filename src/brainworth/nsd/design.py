@@ -304,7 +304,7 @@ def read_trials(path: Path) -> pd.DataFrame:
         If it is missing, damaged, or lacks a column.
     """
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise BrainworthError(f"{path} does not exist; run the rule that writes it") from None
     except Exception as error:  # pyarrow raises several kinds for damaged files
