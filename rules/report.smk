@@ -14,7 +14,11 @@ rule figure:
         result=f"{OUT}/erosion/{{test}}.json",
         planted=PLANTED,
     output:
-        png=f"{FIGURES}/{{test}}.png",
+        png=report(
+            f"{FIGURES}/{{test}}.png",
+            caption="../report/figure.rst",
+            category="Information erosion",
+        ),
         pdf=f"{FIGURES}/{{test}}.pdf",
     log:
         f"{LOGS}/figure_{{test}}.log",
@@ -36,7 +40,11 @@ rule figure_befs:
     input:
         result=lambda wildcards: f"{OUT}/befs/{BEFS_DRAWINGS[wildcards.drawing]}.json",
     output:
-        png=f"{FIGURES}/befs_{{drawing}}.png",
+        png=report(
+            f"{FIGURES}/befs_{{drawing}}.png",
+            caption="../report/figure_befs.rst",
+            category="Worth of brain samples",
+        ),
         pdf=f"{FIGURES}/befs_{{drawing}}.pdf",
     log:
         f"{LOGS}/figure_befs_{{drawing}}.log",
@@ -60,7 +68,7 @@ rule claims:
         results=RESULTS + BEFS + MATCHING,
         planted=PLANTED,
     output:
-        json=CLAIMS,
+        json=report(CLAIMS, caption="../report/claims.rst", category="Claims"),
     log:
         f"{LOGS}/claims.log",
     benchmark:
@@ -87,7 +95,7 @@ rule paper:
         befs=BEFS,
         befs_figures=BEFS_FIGURES,
     output:
-        pdf=PAPER,
+        pdf=report(PAPER, caption="../report/paper.rst", category="Paper"),
     log:
         f"{LOGS}/paper.log",
     benchmark:

@@ -70,14 +70,17 @@ class Run:
             return handle.read()
 
 
-def start(project: Project, *arguments: str, study: str | None = "study.yaml") -> Run:
-    """Start Snakemake in a copy of the project."""
+def start(
+    project: Project, *arguments: str, study: str | None = "study.yaml", cores: int | None = 2
+) -> Run:
+    """Start Snakemake in a copy of the project; a cluster's profile has no `cores`."""
     log = str(project.folder / "drill.log")
     environment = os.environ | {"PYTHONPATH": str(project.folder / "src")}
     overlay = ["--configfile", study] if study else []
+    local = ["--cores", str(cores)] if cores else []
     with open(log, "w", encoding="utf-8") as handle:
         process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *overlay],
+            [sys.executable, "-m", "snakemake", *local, *arguments, *overlay],
             cwd=project.folder,
             env=environment,
             stdout=handle,
@@ -88,9 +91,9 @@ def start(project: Project, *arguments: str, study: str | None = "study.yaml") -
 
 
 @contextmanager
-def running(project: Project, *arguments: str, study: str | None = "study.yaml") -> Iterator[Run]:
+def running(project: Project, *arguments: str, cores: int | None = 2) -> Iterator[Run]:
     """Start Snakemake, and leave nothing of it behind."""
-    run = start(project, *arguments, study=study)
+    run = start(project, *arguments, cores=cores)
     try:
         yield run
     finally:

@@ -16,6 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("Snakefile", "config.yaml", "rules", "scripts", "src", "envs", "profiles", "studies"),
+    "report",
     "paper/claims.yaml",
 )
 
