@@ -1,9 +1,9 @@
-"""What the workflow costs before its first job: a dry run of the largest study, beside an empty one.
+"""What the workflow costs before its first job: a dry run of the largest study.
 
-Times `snakemake -n` of studies/nsd.yaml (8 subjects, 284 sessions, nothing fetched yet) in a copy
-of the workflow, and of a Snakefile with one rule, in turn. The difference is ours: parsing, checking
-the configuration, hashing code, building the graph. Seconds of the processor are given beside those
-of the clock, since they do not depend on what else the machine does.
+Times `snakemake -n` of studies/nsd.yaml (8 subjects, 284 sessions, nothing fetched yet) and of a
+Snakefile with one rule, in turn. The difference is ours: parsing, checking the configuration,
+hashing code, building the graph. Seconds of the processor are given beside those of the clock,
+since they depend less on what else the machine does.
 """
 
 import json
@@ -54,8 +54,8 @@ def main() -> None:
         study_s, empty_s = (statistics.median(run[place] for run in runs) for runs in (ours, empty))
         result[clock] = {"study_s": study_s, "empty_s": empty_s, "ratio": study_s / empty_s}
         print(
-            f"{clock}: {study_s:.2f} s, an empty workflow {empty_s:.2f} s: {study_s - empty_s:.2f} s"
-            f" are ours, ratio {study_s / empty_s:.1f}"
+            f"{clock}: {study_s:.2f} s, an empty workflow {empty_s:.2f} s: "
+            f"{study_s - empty_s:.2f} s are ours, ratio {study_s / empty_s:.1f}"
         )
     output = ROOT / "benchmarks/results/scheduling.json"
     output.parent.mkdir(exist_ok=True)
