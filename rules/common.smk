@@ -1,5 +1,6 @@
 """What all rules share: the checked and frozen configuration, paths, and what a rule is given."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from brainworth.nsd import places, registry, rois, terms
 from brainworth.nsd.simulate import paths, scales
 
 BASE = Path(workflow.basedir)
+
+if not workflow.is_main_process:
+    runtime.read_frozen_config(config)
 
 try:
     CONFIG = settings.validate(config, "the configuration")
@@ -117,6 +121,8 @@ BEFS_FIGURES = [f"{FIGURES}/befs_{drawing}.png" for drawing in BEFS_DRAWINGS if 
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 RDMS = [f"{OUT}/erosion/rdms.h5"] if "rsa" in CONFIG.erosion.tests else []
 CLAIMS = f"{OUT}/claims.json"
+# Relative, so that a checkout may move without anything being run again.
+LEDGER = os.path.relpath(BASE / "paper" / "claims.yaml")
 MATCHING = [] if CONFIG.rdms.file else [f"{OUT}/data/matching.json"]
 FROM_DATA = (
     [f"{OUT}/data/import_rdms.json"]

@@ -64,7 +64,7 @@ rule figure_befs:
 rule claims:
     """Hold every published statement to the results of the study."""
     input:
-        ledger=f"{BASE}/paper/claims.yaml",
+        ledger=LEDGER,
         results=RESULTS + BEFS + MATCHING,
         planted=PLANTED,
     output:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from brainworth import files, frozen, results
 from brainworth.config import Config
@@ -36,6 +39,18 @@ def freeze_config(config: Config, folder: Path) -> Path:
             part.write_text(frozen.text_of(config), encoding="utf-8")
     os.environ[FROZEN_CONFIG] = str(kept)
     return kept
+
+
+def read_frozen_config(config: dict[str, Any]) -> None:
+    """Replace a configuration by the one that the main process of this run left.
+
+    Snakemake lays the studies of its command line over it once more in each job of a cluster, as
+    they are by then.
+    """
+    kept = os.environ.get(FROZEN_CONFIG)
+    if kept is not None:
+        config.clear()
+        config.update(yaml.safe_load(Path(kept).read_text(encoding="utf-8")))
 
 
 def prepare_jobs(checkout: Path) -> None:

@@ -110,7 +110,9 @@ class Cluster:
 
     def kill_node(self, node: str) -> None:
         """End a node without warning, with everything that runs on it."""
-        self.running.pop(node).kill()
+        daemon = self.running.pop(node)
+        daemon.kill()
+        daemon.wait(10)
         self._end_steps(node)
 
     def jobs_on(self, node: str) -> list[str]:

@@ -51,11 +51,10 @@ def test_the_tiny_study(cluster, local, tmp_path):
     done = project.snakemake(*HERE)
     text = done.stdout + done.stderr
     assert project.data() == local.data()
-    assert (project.folder / "paper/tiny.pdf").read_bytes() == (
-        local.folder / "paper/tiny.pdf"
-    ).read_bytes()
-    # figures share a submission
-    assert submitted(text) <= 16
+    assert (project.folder / "paper/tiny.pdf").stat().st_size > 0
+    # 18 jobs, of which 3 figures share a submission
+    assert submitted(text) == 16
+    assert len(list((project.folder / "logs/slurm").glob("group_figures*"))) == 1
     assert list((project.folder / "logs/slurm").rglob("*.log"))
     assert project.planned() == set()
 

@@ -134,7 +134,6 @@ def cut(content: bytes) -> bytes:
 
 #: From the end of the pipeline to its start: what reads the one below is missing by then.
 PRODUCTS = (
-    "data/betas_subj01.json",
     "erosion/rsa.json",
     "erosion/rdms.h5",
     "data/betas_subj01.h5",
