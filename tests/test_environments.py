@@ -32,6 +32,7 @@ def test_partition_and_account_are_the_profile_s(repository):
 def test_the_slurm_profile_names_rules_that_exist(repository):
     rules = "\n".join(file.read_text() for file in (repository / "rules").glob("*.smk"))
     slurm = profile(repository, "slurm")
+    assert all(f"rule {rule}:" in rules for rule in slurm["set-resources"])
     for item in slurm["groups"]:
         rule, group = item.split("=")
         assert f"rule {rule}:" in rules
