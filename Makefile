@@ -9,13 +9,14 @@ CORES ?= all
 STUDY ?=
 ARGS ?=
 BIN := .venv/bin
+SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan doctor test lint format unit workflow bench clean
+.PHONY: help run plan doctor test lint format unit workflow test-slurm test-drills bench clean
 
 help: ## list what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/run.stamp ## set up and run a study to its PDF
 	$(BIN)/snakemake --cores $(CORES) $(OVERLAY) $(ARGS)
@@ -47,6 +48,14 @@ unit: .venv/test.stamp ## tests of the library
 workflow: .venv/test.stamp ## tests that run Snakemake itself
 	$(BIN)/pytest -q -m workflow
 
+test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root; Debian packages)
+	@if [ "$$(id -u)" = 0 ] && ! command -v slurmctld >/dev/null; then \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SLURM_PACKAGES); fi
+	.venv-slurm/bin/pytest -q -m slurm tests/slurm
+
+test-drills: .venv/test.stamp ## kill a run at 25 random moments (minutes to an hour)
+	$(BIN)/pytest -q -m drills tests/workflow/test_drills.py
+
 bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/rsa.py
 	$(BIN)/python benchmarks/erosion.py
@@ -56,6 +65,7 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/befs.py
 	$(BIN)/python benchmarks/ranges.py
 	$(BIN)/python benchmarks/files.py
+	$(BIN)/python benchmarks/scheduling.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
 	rm -rf results figures logs paper/*.pdf .snakemake
@@ -74,3 +84,10 @@ clean: ## remove results, figures, logs and papers of all studies (not data/, no
 .venv/test.stamp: .venv/python.stamp pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@ .venv/run.stamp
+
+# An environment of its own: where a slurm.conf is left and no slurmctld answers, the executor makes
+# every start of Snakemake 10 seconds slower.
+.venv-slurm/stamp: .venv/python.stamp pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-slurm
+	.venv-slurm/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,slurm]'
+	touch $@

@@ -22,6 +22,9 @@ frozen = None if workflow.is_main_process else os.environ.get("BRAINWORTH_FROZEN
 configfile: frozen or f"{workflow.basedir}/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/erosion.smk"
@@ -31,6 +34,7 @@ include: "rules/report.smk"
 
 onstart:
     require_terms()
+    clear_up()
 
 
 rule all:

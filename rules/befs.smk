@@ -17,7 +17,7 @@ rule befs_curves:
     conda:
         ENV
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
     params:
         config=keys("seed", "befs.fmri", "befs.curves"),
         code=code("befs_curves.py"),
@@ -36,7 +36,7 @@ rule befs_verification:
     conda:
         ENV
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
     params:
         config=keys("seed", "interval", "befs.small", "befs.verification"),
         code=code("befs_verification.py"),
@@ -55,7 +55,7 @@ rule befs_breakdown:
     conda:
         ENV
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
     params:
         config=keys("seed", "interval", "befs.small", "befs.breakdown"),
         code=code("befs_breakdown.py"),
@@ -74,7 +74,7 @@ rule befs_shift:
     conda:
         ENV
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
     params:
         config=keys("seed", "interval", "befs.fmri", "befs.small", "befs.shift"),
         code=code("befs_shift.py"),
@@ -93,7 +93,7 @@ rule befs_budget:
     conda:
         ENV
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
     params:
         config=keys("seed", "befs.fmri", "befs.budget"),
         code=code("befs_budget.py"),
@@ -112,7 +112,7 @@ rule befs_estimators:
     conda:
         ENV
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
     params:
         config=keys("seed", "interval", "befs.small", "befs.estimators"),
         code=code("befs_estimators.py"),
@@ -131,7 +131,7 @@ rule befs_paper_scale:
     conda:
         ENV
     resources:
-        mem_mb=2500,
+        mem_mb=growing(2500),
     params:
         config=keys("seed", "interval", "befs.fmri", "befs.paper_scale"),
         code=code("befs_paper_scale.py"),

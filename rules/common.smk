@@ -1,10 +1,11 @@
 """What all rules share: the checked and frozen configuration, paths, and what a rule is given."""
 
+import os
 import sys
 from pathlib import Path
 
 from brainworth import config as settings
-from brainworth import runtime
+from brainworth import files, runtime
 from brainworth.codehash import code_hash
 from brainworth.errors import BrainworthError
 from brainworth.nsd import places, registry, roi_means, rois, terms
@@ -12,6 +13,9 @@ from brainworth.nsd.simulate import paths, scales
 from brainworth.sections.erosion import VALIDATED
 
 BASE = Path(workflow.basedir)
+
+if not workflow.is_main_process:
+    runtime.read_frozen_config(config)
 
 try:
     CONFIG = settings.validate(config, "the configuration")
@@ -56,6 +60,11 @@ def require_terms():
             raise WorkflowError(terms.NOT_ACCEPTED)
 
 
+def clear_up():
+    """Remove what jobs that were killed left half written; this run holds the lock."""
+    files.remove_leftovers(Path(folder) for folder in (DATA, OUT, FIGURES, "paper"))
+
+
 def keys(*names):
     """Give a rule these configuration keys and no others, as canonical JSON."""
     return settings.slice_of(CONFIG.model_dump(), ("study", *names))
@@ -68,6 +77,15 @@ def code(script, *modules):
     """
     more = tuple(BASE / "src" / "brainworth" / module for module in modules)
     return code_hash(BASE / "scripts" / script, BASE / "src", more)
+
+
+def growing(first):
+    """Ask for more of a resource (MB, minutes) at each attempt; a profile says how many there are."""
+
+    def amount(wildcards, attempt):
+        return first * attempt
+
+    return amount
 
 
 def in_data(nsd_keys):
@@ -157,6 +175,8 @@ VALIDITY_FIGURE = [f"{FIGURES}/validity.png"] if VALIDITY else []
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests) else []
 CLAIMS = f"{OUT}/claims.json"
+# Relative, so that a checkout may move without anything being run again.
+LEDGER = os.path.relpath(BASE / "paper" / "claims.yaml")
 MATCHING = [] if CONFIG.rdms.file else [f"{OUT}/data/matching.json"]
 FROM_DATA = (
     [f"{OUT}/data/import_rdms.json"]

@@ -21,7 +21,7 @@ if FROM_NSD and CONFIG.data.source == "simulated":
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("seed", "simulation"),
             code=code("simulate_experiment.py"),
@@ -46,7 +46,7 @@ if FROM_NSD and CONFIG.data.source == "simulated":
             conda:
                 ENV
             resources:
-                mem_mb=3000,
+                mem_mb=growing(3000),
             params:
                 config=keys("seed", "simulation"),
                 code=code("simulate_subject.py"),
@@ -196,7 +196,7 @@ if FROM_NSD:
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("design"),
             code=code("match_stimuli.py"),
@@ -221,7 +221,7 @@ if FROM_NSD:
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("rois"),
             code=code("extract_betas.py"),
@@ -250,7 +250,7 @@ if ROI_MEANS:
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("design", "subjects", "rois", "data.sessions"),
             code=code("match_roi_means.py"),
@@ -272,7 +272,7 @@ if ROI_MEANS:
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("rois", "roi_means.zscore"),
             code=code("import_roi_means.py"),

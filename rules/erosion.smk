@@ -23,7 +23,7 @@ if CONFIG.rdms.file is None:
             ENV
         threads: 2
         resources:
-            mem_mb=3000,
+            mem_mb=growing(3000),
         params:
             config=keys("seed", "subjects", "rois", "erosion.rsa.noise"),
             code=code("rdms.py"),
@@ -46,7 +46,7 @@ else:
         conda:
             ENV
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
         params:
             config=keys("rdms"),
             code=code("import_rdms.py"),
@@ -68,7 +68,7 @@ rule rsa:
         ENV
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         config=keys("seed", "interval", "erosion.rsa"),
         code=code("rsa.py"),
@@ -90,7 +90,7 @@ rule rdm_gap:
         ENV
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "interval", "erosion.rdm_gap"),
         code=code("rdm_gap.py"),
@@ -111,7 +111,7 @@ rule fingerprinting:
     conda:
         ENV
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.fingerprinting"),
         code=code("fingerprinting.py"),
@@ -133,7 +133,7 @@ rule heteroscedasticity:
         ENV
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.heteroscedasticity"),
         code=code("heteroscedasticity.py"),
@@ -154,7 +154,7 @@ rule alignment:
     conda:
         ENV
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.alignment"),
         code=code("alignment.py"),
@@ -175,7 +175,7 @@ rule encoding_gap:
     conda:
         ENV
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.encoding_gap"),
         code=code("encoding_gap.py"),
@@ -197,7 +197,7 @@ rule variance_reliability:
         ENV
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.variance_reliability"),
         code=code("variance_reliability.py"),
@@ -219,7 +219,7 @@ rule variance_predictability:
         ENV
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.variance_predictability"),
         code=code("variance_predictability.py"),
@@ -238,7 +238,7 @@ rule direction_erosion:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys("seed", "interval", "erosion.direction_erosion"),
         code=code("direction_erosion.py"),
@@ -259,7 +259,7 @@ rule variance_blindness:
     conda:
         ENV
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         config=keys("seed", "subjects", "rois", "interval", "erosion.variance_blindness"),
         code=code("variance_blindness.py"),
@@ -284,7 +284,7 @@ if SIMULATED:
         conda:
             ENV
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
         params:
             config=keys(
                 *("subjects", "rois", "simulation", "erosion.tests"),
@@ -306,7 +306,7 @@ rule validity:
     conda:
         ENV
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
     params:
         config=keys("seed", "interval", "erosion.validity"),
         code=lambda wildcards: code("validity.py", f"erosion/validity/{wildcards.test}.py"),

@@ -14,7 +14,11 @@ rule figure:
         result=f"{OUT}/erosion/{{test}}.json",
         planted=PLANTED,
     output:
-        png=f"{FIGURES}/{{test}}.png",
+        png=report(
+            f"{FIGURES}/{{test}}.png",
+            caption="../report/figure.rst",
+            category="Information erosion",
+        ),
         pdf=f"{FIGURES}/{{test}}.pdf",
     log:
         f"{LOGS}/figure_{{test}}.log",
@@ -23,7 +27,7 @@ rule figure:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys(),
         code=code("figure.py"),
@@ -36,7 +40,11 @@ rule figure_befs:
     input:
         result=lambda wildcards: f"{OUT}/befs/{BEFS_DRAWINGS[wildcards.drawing]}.json",
     output:
-        png=f"{FIGURES}/befs_{{drawing}}.png",
+        png=report(
+            f"{FIGURES}/befs_{{drawing}}.png",
+            caption="../report/figure_befs.rst",
+            category="Worth of brain samples",
+        ),
         pdf=f"{FIGURES}/befs_{{drawing}}.pdf",
     log:
         f"{LOGS}/figure_befs_{{drawing}}.log",
@@ -45,7 +53,7 @@ rule figure_befs:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys(),
         code=code("figure_befs.py"),
@@ -67,7 +75,7 @@ rule figure_validity:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys(),
         code=code("figure_validity.py"),
@@ -78,11 +86,11 @@ rule figure_validity:
 rule claims:
     """Hold every published statement to the results of the study."""
     input:
-        ledger=f"{BASE}/paper/claims.yaml",
+        ledger=LEDGER,
         results=RESULTS + BEFS + MATCHING,
         planted=PLANTED,
     output:
-        json=CLAIMS,
+        json=report(CLAIMS, caption="../report/claims.rst", category="Claims"),
     log:
         f"{LOGS}/claims.log",
     benchmark:
@@ -90,7 +98,7 @@ rule claims:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys("data.source", "rdms.file", "roi_means.dir"),
         code=code("claims.py"),
@@ -111,7 +119,7 @@ rule paper:
         befs=BEFS,
         befs_figures=BEFS_FIGURES,
     output:
-        pdf=PAPER,
+        pdf=report(PAPER, caption="../report/paper.rst", category="Paper"),
     log:
         f"{LOGS}/paper.log",
     benchmark:
@@ -119,7 +127,7 @@ rule paper:
     conda:
         ENV
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         config=keys("report", "data.source", "rdms.file", "roi_means.dir"),
         code=code("paper.py"),

@@ -15,5 +15,5 @@ with job(snakemake) as given:
     simulated = design.is_simulated(Path(snakemake.input.stim_info))
     summary = design.summarise(trials, sessions, least, real=not simulated)
     with files.whole(snakemake.output.table) as part:
-        trials.to_parquet(part, index=False)
+        trials.to_parquet(part, index=False, write_page_checksum=True)
     write_result(snakemake, given, given["study"], {"simulated": simulated} | summary)

@@ -11,6 +11,8 @@ from brainworth import config
 from brainworth.nsd import registry
 from brainworth.nsd.simulate import all_subjects, one_subject, scales
 
+#: Markers of tests that run only when `-m` names them.
+ON_REQUEST = ("slurm", "drills")
 REPOSITORY = Path(__file__).parents[1]
 SEED = 7
 
@@ -23,6 +25,15 @@ class SimulatedTree:
     simulation: config.Simulation
     seed: int
     sessions: dict[str, int]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what was not asked for, whatever else `-m` says."""
+    unasked = [name for name in ON_REQUEST if name not in config.getoption("markexpr")]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unasked)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

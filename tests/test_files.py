@@ -137,3 +137,22 @@ def test_sha256_is_that_of_the_bytes(tmp_path):
     assert files.sha256(path) == hashlib.sha256(content).hexdigest()
     path.write_bytes(b"")
     assert files.sha256(path) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_only_what_killed_writers_left_is_removed(tmp_path):
+    kept = [
+        tmp_path / name for name in (".mine.part", "a.h5", ".a.h5.12.part", "x.12.0123abcd.part")
+    ]
+    left = [tmp_path / "deep" / ".a.h5.4711.0123abcd.part", tmp_path / ".b.7.ffffffff.part"]
+    (tmp_path / "deep").mkdir()
+    for path in (*kept, *left):
+        path.touch()
+    assert set(files.remove_leftovers([tmp_path, tmp_path / "absent"])) == set(left)
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
+
+
+def test_what_a_writer_writes_is_known_as_such(tmp_path):
+    with files.whole(tmp_path / "a.json") as part:
+        assert files.LEFTOVER.fullmatch(part.name)
+        part.touch()

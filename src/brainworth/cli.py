@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from brainworth import __version__, acquisition, config, timing, verify
+from brainworth import __version__, acquisition, config, crate, timing, verify
 from brainworth.befs import command as befs
 from brainworth.errors import BrainworthError
 
@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, what in (
         ("check", "say whether a configuration is valid, and why not"),
         ("summary", "print where the PDF is and what each stage took"),
+        ("crate", "describe a finished study as an RO-Crate (ro-crate-metadata.json)"),
     ):
         command = commands.add_parser(name, help=what)
         command.add_argument("study", nargs="*", type=Path, help="files laid over the base")
@@ -65,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
             return status
         if given.command == "check":
             print(f"study {study.study}: valid")
+        elif given.command == "crate":
+            print(f"study {study.study}: {crate.write(study, given.base.resolve().parent)}")
         else:
             print(timing.summary(study.study))
     except BrainworthError as error:

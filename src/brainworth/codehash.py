@@ -50,18 +50,19 @@ def files_of(script: Path, source: Path, more: tuple[Path, ...] = ()) -> list[Pa
 
 @functools.cache
 def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-
-
-@functools.cache
-def _fingerprint(file: Path) -> str:
+    """Parse a file, once, and drop its docstrings."""
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]
-    return f"{file.name}:{ast.dump(tree)}"
+    return tree
+
+
+@functools.cache
+def _fingerprint(file: Path) -> str:
+    return f"{file.name}:{ast.dump(_tree(file))}"
 
 
 @functools.cache

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+#: What `whole` calls a file that is being written.
+LEFTOVER = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part")
 
 
 @contextlib.contextmanager
@@ -27,6 +31,22 @@ def whole(path: str | Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_leftovers(folders: Iterable[Path]) -> list[Path]:
+    """Remove what writers that were killed left behind, and return it.
+
+    Only for a moment at which nobody writes there: a file of a living writer looks the same.
+    """
+    left = [
+        path
+        for folder in folders
+        for path in sorted(folder.rglob(".*.part"))
+        if LEFTOVER.fullmatch(path.name)
+    ]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return left
 
 
 def sha256(path: str | Path) -> str:

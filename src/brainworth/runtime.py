@@ -6,13 +6,13 @@ edited file; import the library of this checkout; and know its commit.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from brainworth import files, results
+from brainworth import files, frozen, results
 from brainworth.config import Config
 
 FROZEN_CONFIG = "BRAINWORTH_FROZEN_CONFIG"
@@ -33,14 +33,24 @@ def freeze_config(config: Config, folder: Path) -> Path:
     path
         The copy.
     """
-    text = yaml.safe_dump(config.model_dump(), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    frozen = (folder / f"config.{digest}.yaml").resolve()
-    if not frozen.exists():
-        with files.whole(frozen) as part:
-            part.write_text(text, encoding="utf-8")
-    os.environ[FROZEN_CONFIG] = str(frozen)
-    return frozen
+    kept = frozen.path_of(config, folder)
+    if not kept.exists():
+        with files.whole(kept) as part:
+            part.write_text(frozen.text_of(config), encoding="utf-8")
+    os.environ[FROZEN_CONFIG] = str(kept)
+    return kept
+
+
+def read_frozen_config(config: dict[str, Any]) -> None:
+    """Replace a configuration by the one that the main process of this run left.
+
+    Snakemake lays the studies of its command line over it once more in each job of a cluster, as
+    they are by then.
+    """
+    kept = os.environ.get(FROZEN_CONFIG)
+    if kept is not None:
+        config.clear()
+        config.update(yaml.safe_load(Path(kept).read_text(encoding="utf-8")))
 
 
 def prepare_jobs(checkout: Path) -> None:

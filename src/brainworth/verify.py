@@ -6,6 +6,7 @@ every paper the digests of the JSON behind it. Here all of them are computed ane
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,9 +30,9 @@ def studies_in(folder: Path) -> list[Path]:
     BrainworthError
         If there is none.
     """
-    if any(_results_of(folder)) and folder.parent.name == "results":
+    if any(results_of(folder)) and folder.parent.name == "results":
         return [folder]
-    found = sorted(path for path in folder.glob("*") if path.is_dir() and any(_results_of(path)))
+    found = sorted(path for path in folder.glob("*") if path.is_dir() and any(results_of(path)))
     if not found:
         raise BrainworthError(
             f"{folder} holds no results; give results/ or results/STUDY of a checkout"
@@ -59,18 +60,21 @@ class Findings:
     unchecked: int
 
 
-def look(folder: Path) -> Findings:
+def look(folder: Path, *, with_crate: bool = True) -> Findings:
     """Compute anew every digest of a study.
 
     Parameters
     ----------
     folder : path
         ``results/STUDY`` of a checkout; figures, paper and data are looked for beside it.
+    with_crate : bool
+        Hold every product against its digest in the checkout's RO-Crate, if it has one of this
+        study.
     """
     root, study = folder.parent.parent, folder.name
     found: list[str] = []
     envelopes: dict[Path, dict[str, Any]] = {}
-    for path in _results_of(folder):
+    for path in results_of(folder):
         try:
             envelopes[path] = results.read(path)
         except BrainworthError as error:
@@ -88,9 +92,9 @@ def look(folder: Path) -> Findings:
         n_inputs=sum(len(envelope["inputs"]) for envelope in envelopes.values()),
         problems=[
             *found,
-            *changed,
             *_pictures(root, study, digests),
             *_paper(root, study, digests),
+            *(_crate(root, study) if with_crate else []),
         ],
         unchecked=unchecked,
     )
@@ -101,7 +105,8 @@ def keywords(digests: Iterable[str]) -> str:
     return " ".join(["results", *sorted(digest[:16] for digest in digests)])
 
 
-def _results_of(folder: Path) -> list[Path]:
+def results_of(folder: Path) -> list[Path]:
+    """List the results of a study."""
     return sorted([*folder.glob("*.json"), *folder.glob("[!.]*/*.json")])
 
 
@@ -165,3 +170,31 @@ def _paper(root: Path, study: str, digests: set[str]) -> list[str]:
     if said is None or not set(said.group(1).decode().split()) <= {d[:16] for d in digests}:
         return [f"{paper} was not set from these results; delete it and run again"]
     return []
+
+
+def _crate(root: Path, study: str) -> list[str]:
+    """Compare the bytes of every product with the RO-Crate, if that is of this study."""
+    path = root / "ro-crate-metadata.json"
+    if not path.is_file():
+        return []
+    try:
+        graph = json.loads(path.read_text(encoding="utf-8"))["@graph"]
+        known = {each["@id"]: each["sha256"] for each in graph if each.get("@type") == "File"}
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return [f"{path} is not an RO-Crate of brainworth; delete it and run `brainworth crate`"]
+    paper = f"paper/{study}.pdf"
+    if paper not in known:
+        return []
+    tops = (f"results/{study}/", f"figures/{study}/", paper)
+    found = []
+    for name, digest in known.items():
+        if name.startswith(tops):
+            file = root / name
+            if not file.is_file():
+                found.append(f"{file} is in {path.name} and is not here; run the study again")
+            elif files.sha256(file) != digest:
+                found.append(
+                    f"{file} is not the file that {path.name} describes; if the study was run "
+                    "again since, run `brainworth crate`, else delete the file and run the study"
+                )
+    return found

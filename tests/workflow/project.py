@@ -16,6 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("Snakefile", "config.yaml", "rules", "scripts", "src", "envs", "profiles", "studies"),
+    "report",
     "paper/claims.yaml",
 )
 
@@ -82,11 +83,14 @@ class Project:
         study: str | None = "study.yaml",
         check: bool = True,
         environment: dict[str, str] | None = None,
+        file_size_limit: int | None = None,
     ):
         """Run Snakemake in the copy; returns the finished process with its output as text."""
         environment = os.environ | {"PYTHONPATH": str(self.folder / "src")} | (environment or {})
         overlay = ["--configfile", study] if study else []
         command = [sys.executable, "-m", "snakemake", *arguments, *overlay]
+        if file_size_limit:
+            command = ["prlimit", f"--fsize={file_size_limit}", *command]
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True
         )
@@ -104,6 +108,13 @@ class Project:
         assert table, text
         names = {line.split()[0] for line in table[1].splitlines()}
         return {re.sub(r"_subj\d\d$", "", name) for name in names} - {"all"}
+
+    def forget(self) -> None:
+        """Remove all that runs made."""
+        for product in ("data", "results", "figures", "logs", ".snakemake"):
+            shutil.rmtree(self.folder / product, ignore_errors=True)
+        for paper in (self.folder / "paper").glob("*.pdf"):
+            paper.unlink()
 
     def data(self, study: str = "tiny") -> dict[str, dict]:
         """Return the `data` of every JSON of a study, by path."""

@@ -1,9 +1,14 @@
 """What runs again after a change: exactly the rules that depend on it."""
 
 import copy
+from collections.abc import Iterator
 
 import pytest
+import test_befs
 from project import TINY
+
+from brainworth import config
+from brainworth.sections.base import Section
 
 pytestmark = pytest.mark.workflow
 
@@ -34,6 +39,10 @@ CONFIG_EDITS = {
     ("erosion", "variance_predictability", "n_folds"): (4, {"variance_predictability"} | REPORT),
     ("erosion", "direction_erosion", "noise_sd"): (0.6, {"direction_erosion"} | REPORT),
     ("erosion", "variance_blindness", "n_folds"): (4, {"variance_blindness"} | REPORT),
+    ("erosion", "tests"): (["rsa", "fingerprinting"], {"planted"} | REPORT),
+    ("study",): ("another", EVERYTHING),
+    ("subjects",): (["subj01", "subj03"], FROM_MATCHING),
+    ("rdms", "label"): ("elsewhere", set()),
     ("interval",): (0.9, TESTS | REPORT),
     ("rois",): (["V1", "V2"], {"extract_betas"} | FROM_EXTRACTS),
     ("design", "min_repetitions"): (3, FROM_MATCHING),
@@ -68,6 +77,31 @@ MODULE_EDITS = {
     "nsd/roi_means.py": set(),
     "cli.py": set(),
 }
+
+
+def group_of(place: tuple[str, ...]) -> str:
+    """Return the section of a key, two levels deep: what a rule is given as a whole."""
+    return ".".join(place[:-1][:2] or place)
+
+
+def leaves(section: type[Section], place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from leaves(kind, (*place, name))
+        else:
+            yield (*place, name)
+
+
+def test_every_section_of_the_configuration_has_a_row():
+    rows = {group_of(place) for place in CONFIG_EDITS}
+    for change, _ in test_befs.EDITS.values():
+        place = ()
+        while isinstance(change, dict):
+            (key, change), *_ = change.items()
+            place = (*place, key)
+        rows.add(group_of(place))
+    assert {group_of(place) for place in leaves(config.Config)} == rows
 
 
 def set_key(config: dict, place: tuple[str, ...], value) -> dict:

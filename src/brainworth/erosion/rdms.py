@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainworth import files
+from brainworth import files, hdf5
 from brainworth.errors import BrainworthError
 
 SCHEMA = "brainworth-rdms/1"
@@ -182,10 +182,10 @@ class Writer:
         group.attrs["subjects"] = list(region.subjects)
         group.attrs["measures"] = list(region.full)
         for measure, vectors in region.full.items():
-            group[f"full/{measure}"] = vectors
+            hdf5.store(group, f"full/{measure}", vectors)
         for name in ("repeats", "mismatched", "n_voxels", "shrinkage"):
             if getattr(region, name) is not None:
-                group[name] = np.asarray(getattr(region, name))
+                hdf5.store(group, name, np.asarray(getattr(region, name)))
         self.labels.append(region.label)
 
 
@@ -253,7 +253,7 @@ def _require_shapes(path: str | Path, file: h5py.File, label: str, length: int) 
 
 def _write_stimuli(file: h5py.File, stimuli: np.ndarray) -> None:
     if np.issubdtype(stimuli.dtype, np.integer):
-        file["nsd_id"] = stimuli.astype(np.int64)
+        hdf5.store(file, "nsd_id", stimuli.astype(np.int64))
     else:
         file.create_dataset("stimulus", data=stimuli.astype(object), dtype=h5py.string_dtype())
 

@@ -10,8 +10,9 @@ session (``ddof=1``), a voxel table and the trial table. One session is in memor
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from brainworth import files
+from brainworth import files, hdf5
 from brainworth.errors import BrainworthError
 from brainworth.nsd import registry, rois, voxels
 from brainworth.nsd.candidates import find_candidates
@@ -350,15 +351,15 @@ def _create(
     file.attrs["schema"] = SCHEMA
     file.attrs["subject"] = subject
     file.attrs["volume_shape"] = table.shape
-    file["voxels/ijk"] = table.ijk
-    file["voxels/ncsnr"] = ncsnr.astype(np.float32)
+    hdf5.store(file, "voxels/ijk", table.ijk)
+    hdf5.store(file, "voxels/ncsnr", ncsnr.astype(np.float32))
     for region, mask in table.regions.items():
-        file[f"voxels/region/{region}"] = mask
+        hdf5.store(file, f"voxels/region/{region}", mask)
     for name in ("session", "trial", "image", "nsd_id", "repetition", "shared", "matched"):
-        file[f"trials/{name}"] = trials[name].to_numpy()
+        hdf5.store(file, f"trials/{name}", trials[name].to_numpy())
     shape = (len(trials), len(table))
     chunks = (registry.TRIALS_PER_SESSION, min(_VOXELS_PER_CHUNK, len(table)))
-    return file.create_dataset("betas", shape, dtype=np.float32, chunks=chunks)
+    return file.create_dataset("betas", shape, np.float32, chunks=chunks, fletcher32=True)
 
 
 def _drop_voxels(file: h5py.File, keep: np.ndarray) -> None:
@@ -366,7 +367,8 @@ def _drop_voxels(file: h5py.File, keep: np.ndarray) -> None:
     old = file["betas"]
     n_trials, n_kept = old.shape[0], int(keep.sum())
     chunks = (old.chunks[0], min(_VOXELS_PER_CHUNK, n_kept))
-    new = file.create_dataset("betas_kept", (n_trials, n_kept), dtype=np.float32, chunks=chunks)
+    shape = (n_trials, n_kept)
+    new = file.create_dataset("betas_kept", shape, np.float32, chunks=chunks, fletcher32=True)
     for start in range(0, n_trials, registry.TRIALS_PER_SESSION):
         rows = slice(start, start + registry.TRIALS_PER_SESSION)
         new[rows] = old[rows][:, keep]
@@ -375,20 +377,23 @@ def _drop_voxels(file: h5py.File, keep: np.ndarray) -> None:
     for name in ("ijk", "ncsnr", *(f"region/{region}" for region in file["voxels/region"])):
         kept = file[f"voxels/{name}"][:][keep]
         del file[f"voxels/{name}"]
-        file[f"voxels/{name}"] = kept
+        hdf5.store(file, f"voxels/{name}", kept)
 
 
-def _open_extract(path: Path) -> h5py.File:
+@contextlib.contextmanager
+def _open_extract(path: Path) -> Iterator[h5py.File]:
+    """Open an extract; damage is told while it is open too, by the checksums of its chunks."""
     try:
-        file = h5py.File(path, "r")
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("schema") != SCHEMA:
+                raise BrainworthError(
+                    f"{path} is not an extract of schema {SCHEMA}; delete it, run again"
+                )
+            yield file
     except FileNotFoundError:
         raise BrainworthError(f"{path} does not exist; run the rule that writes it") from None
-    except OSError as error:
+    except (OSError, KeyError) as error:
         raise BrainworthError(f"{path} cannot be read ({error}); delete it and run again") from None
-    if file.attrs.get("schema") != SCHEMA:
-        file.close()
-        raise BrainworthError(f"{path} is not an extract of schema {SCHEMA}; delete it, run again")
-    return file
 
 
 def _region_mask(file: h5py.File, path: Path, region: str) -> np.ndarray:

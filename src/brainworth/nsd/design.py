@@ -321,11 +321,12 @@ def read_trials(path: Path) -> pd.DataFrame:
         If it is missing, damaged, or lacks a column.
     """
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise BrainworthError(f"{path} does not exist; run the rule that writes it") from None
-    except Exception as error:  # pyarrow raises several kinds for damaged files
-        raise BrainworthError(f"{path} cannot be read ({error}); delete it and run again") from None
+    except Exception as error:  # pyarrow raises several kinds for damaged files, over lines
+        said = " ".join(str(error).split())
+        raise BrainworthError(f"{path} cannot be read ({said}); delete it and run again") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise BrainworthError(f"{path} lacks {', '.join(missing)}; delete it and run again")

@@ -1,0 +1,65 @@
+"""Profiles, environments and rules say the same things."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+import yaml
+
+
+def constraints(repository) -> dict[str, str]:
+    lines = (repository / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    return {name.lower().replace("_", "-"): version for name, version in pins.items()}
+
+
+def profile(repository, name: str) -> dict:
+    return yaml.safe_load((repository / f"profiles/{name}/profile.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["slurm", "workstation"])
+def test_a_profile_repeats_the_default_one(repository, name):
+    assert profile(repository, "default").items() <= profile(repository, name).items()
+
+
+def test_partition_and_account_are_the_profile_s(repository):
+    for file in [repository / "Snakefile", *(repository / "rules").glob("*.smk")]:
+        assert "slurm" not in file.read_text(), file
+
+
+def test_the_slurm_profile_names_rules_that_exist(repository):
+    rules = "\n".join(file.read_text() for file in (repository / "rules").glob("*.smk"))
+    slurm = profile(repository, "slurm")
+    assert all(f"rule {rule}:" in rules for rule in slurm["set-resources"])
+    for item in slurm["groups"]:
+        rule, group = item.split("=")
+        assert f"rule {rule}:" in rules
+        assert any(each.startswith(f"{group}=") for each in slurm["group-components"])
+
+
+def test_every_job_may_ask_for_more_memory(repository):
+    for file in (repository / "rules").glob("*.smk"):
+        asked = re.findall(r"(?:mem_mb|runtime)=(.*),", file.read_text())
+        assert all(re.fullmatch(r"growing\(\d+\)", each) for each in asked), file
+        floor = [int(each[len("growing(") : -1]) for each in asked if "mem_mb" in each]
+        assert all(each >= 1000 for each in floor), "two Snakemakes hold 280 MB of it"
+
+
+def test_conda_has_the_versions_of_pip(repository):
+    pins = constraints(repository)
+    environment = yaml.safe_load((repository / "envs/brainworth.yaml").read_text())
+    named = {"matplotlib-base": "matplotlib"}
+    for item in environment["dependencies"]:
+        name, version = item.split("=")
+        if name != "python":
+            assert pins[named.get(name, name)] == version, name
+
+
+def test_everything_installed_is_pinned(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    pins = constraints(repository)
+    listed = sum(project["optional-dependencies"].values(), project["dependencies"])
+    for name in listed:
+        assert re.sub(r"\[.*", "", name).lower() in pins, name

@@ -1,0 +1,22 @@
+"""What the main process of a run leaves to its jobs."""
+
+from __future__ import annotations
+
+from brainworth import frozen, runtime
+
+
+def test_a_job_reads_what_was_frozen(default_config, tmp_path, monkeypatch):
+    monkeypatch.setenv(runtime.FROZEN_CONFIG, "")
+    kept = runtime.freeze_config(default_config, tmp_path)
+    assert kept == frozen.path_of(default_config, tmp_path)
+    # what Snakemake has laid together in the job, from files that were edited since
+    edited = default_config.model_dump() | {"interval": 0.5, "unknown": 1}
+    runtime.read_frozen_config(edited)
+    assert edited == default_config.model_dump()
+
+
+def test_without_a_frozen_configuration_nothing_is_changed(monkeypatch):
+    monkeypatch.delenv(runtime.FROZEN_CONFIG, raising=False)
+    given = {"study": "mine"}
+    runtime.read_frozen_config(given)
+    assert given == {"study": "mine"}
