@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 
-from brainworth import results
+from brainworth import files, results
 from brainworth.errors import BrainworthError
 
 DATA = {"estimate": {"value": 0.25, "n": 8, "interval": [0.1, 0.4]}, "regions": ["V1", "hV4"]}
@@ -253,3 +253,14 @@ def test_commit_is_asked_of_git_otherwise(monkeypatch, repository):
         assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", results.git_commit())
     monkeypatch.setenv("PATH", "")
     assert results.git_commit() is None
+
+
+def test_an_input_that_is_a_result_is_known_by_its_own_digest(tmp_path):
+    """So that writing it again, at another time, changes nothing behind it."""
+    path = tmp_path / "first.json"
+    keys = {"study": "s", "rule": "r", "params": {}, "inputs": {}, "seed": None}
+    results.write(path, {"x": 1}, **keys)
+    assert results.input_digest(path) == results.read(path)["digest"]
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    assert results.input_digest(other) == files.sha256(other)

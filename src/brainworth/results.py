@@ -7,6 +7,7 @@ One envelope holds one rule's result: what was asked (``params``), what it was c
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import importlib.metadata
@@ -58,7 +59,7 @@ def write(
     params : mapping
         The configuration keys the rule was given.
     inputs : mapping from name to path
-        The files it read; their SHA-256 digests are stored.
+        The files it read; their SHA-256 digests are stored, of results those that they carry.
     seed : int or None
         Root seed, if the rule draws random numbers.
     sha256 : callable
@@ -74,7 +75,7 @@ def write(
         "study": study,
         "rule": rule,
         "params": to_plain(params, "params"),
-        "inputs": {name: sha256(file) for name, file in sorted(inputs.items())},
+        "inputs": {name: input_digest(file, sha256) for name, file in sorted(inputs.items())},
         "seed": seed,
         "software": software(),
         "git_commit": git_commit(),
@@ -112,6 +113,20 @@ def read(path: str | Path) -> dict[str, Any]:
             "delete it and run again"
         )
     return envelope
+
+
+def input_digest(path: str | Path, sha256: Callable[[str | Path], str] = files.sha256) -> str:
+    """Return the digest of an input; of a result the one it carries, which knows no time of writing.
+
+    Parameters
+    ----------
+    sha256 : callable
+        Returns the SHA-256 of any other file.
+    """
+    if Path(path).suffix == ".json":
+        with contextlib.suppress(BrainworthError):
+            return read(path)["digest"]
+    return sha256(path)
 
 
 def digest(envelope: Mapping[str, Any]) -> str:

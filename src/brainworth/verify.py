@@ -119,7 +119,9 @@ def _inputs(envelopes: dict[Path, dict[str, Any]], root: Path, study: str) -> tu
         *(root / envelope["params"]["rdms"]["file"] for envelope in _of_rule(envelopes, "import")),
     ]
     here = [path for path in here if path.is_file()]
-    known = {files.sha256(path) for path in tqdm(here, desc=f"{study}: files", disable=None)}
+    known = {
+        results.input_digest(path) for path in tqdm(here, desc=f"{study}: files", disable=None)
+    }
     names = {path.name for path in here}
     changed, unchecked = [], 0
     for path, envelope in envelopes.items():

@@ -39,6 +39,7 @@ CONFIG_EDITS = {
     ("erosion", "variance_predictability", "n_folds"): (4, {"variance_predictability"} | REPORT),
     ("erosion", "direction_erosion", "noise_sd"): (0.6, {"direction_erosion"} | REPORT),
     ("erosion", "variance_blindness", "n_folds"): (4, {"variance_blindness"} | REPORT),
+    ("erosion", "validity", "n_draws"): (200, set()),
     ("erosion", "tests"): (["rsa", "fingerprinting"], {"planted"} | REPORT),
     ("study",): ("another", EVERYTHING),
     ("subjects",): (["subj01", "subj03"], FROM_MATCHING),
