@@ -78,7 +78,7 @@ def test_a_core_in_memory_is_what_the_files_give(study):
         ]
     assert results.to_plain(row, "row") == results.to_plain(whole, "row")
     rdms = measured.of_responses(found)
-    region = measured.measure(study.extracts, ["V1"], seed=1).regions[0]
+    region = measured.measure(study.extracts, ["V1"], seed=1, noise="none").regions[0]
     np.testing.assert_array_equal(rdms.full["crossnobis"], region.full["crossnobis"])
     np.testing.assert_array_equal(rdms.repeats, region.repeats)
     rng = stream(1, "variance", "bootstrap")
