@@ -55,7 +55,8 @@ def replicate(
     if fixed is not None:
         kept = [pair["corrected"] is not None for pair in found["pairs"]]
         truth = float(_pairs(plant, number % BRAINS, seed)[kept].mean())
-        estimate = (fixed["estimate"], fixed["interval"]["bca"], truth)
+        bounds = fixed["interval"]
+        estimate = (fixed["estimate"], bounds.get("corrected", bounds["bca"]), truth)
     return Replicate(
         p={"permutation": found["similarity"]["p"]},
         estimates={"corrected similarity": estimate},

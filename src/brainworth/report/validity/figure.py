@@ -20,12 +20,32 @@ KINDS = {
 }
 NAMES = {
     "rsa": "RSA",
+    "alignment": "alignment",
+    "encoding_gap": "encoding gap",
+    "rdm_gap": "gap of RDMs",
     "fingerprinting": "fingerprinting",
     "heteroscedasticity": "heteroscedasticity",
+    "variance_reliability": "stability of the variance",
+    "variance_predictability": "predictability of the variance",
     "variance_blindness": "variance head",
 }
 #: How the words of a p-value or an estimate are printed.
-WORDS = {"cv": "CV", "ratio": "Q75/Q25", "rdm": "RDM", "exchange_within_session": "in session"}
+WORDS = {
+    "cv": "CV",
+    "ratio": "Q75/Q25",
+    "rdm": "RDM",
+    "exchange_within_session": "in session",
+    "pattern_correlation": "pattern correlation",
+    "shared_fraction": "shared fraction",
+    "voxel_split": "voxel split",
+    "disjoint": "disjoint contrasts",
+    "across_subjects": "across subjects",
+    "across_subjects_adjusted": "across subjects without the schedule",
+    "own_patterns": "own patterns",
+    "own_other_trials": "own patterns of other trials",
+    "others_patterns": "others' patterns",
+    "others_variance": "others' variances",
+}
 _ROW_MM = 3.9
 
 
