@@ -92,7 +92,7 @@ def test_corrected_similarity_recovers_the_noise_free_one_and_its_interval_cover
     planted = Planted(rng)
     n_stimuli, n_repeats, noise, replicates = 60, 2, 0.6, 400
     pairs = reliability.pairs(n_repeats, 3)
-    raw, estimates, covered = [], [], {"percentile": 0, "bca": 0}
+    raw, estimates, covered = [], [], dict.fromkeys(("percentile", "bca", "corrected"), 0)
     for replicate in range(replicates):
         rows = planted.measure(rng, n_stimuli, n_repeats, noise).reshape(n_repeats * 3, -1)
         weights = resample.draw(replicate, 200, n_stimuli)

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.spatial.distance import squareform
 
 from brainworth import stats
@@ -124,9 +125,47 @@ def test_a_sample_without_variation_is_undefined_and_left_out_of_intervals():
     assert np.isfinite(fast.draws[[0, 2]]).all()
     assert np.isfinite(fast.percentile(0.95)).all()
     assert np.isfinite(fast.bca(0.95)).all()
+    assert np.isfinite(fast.corrected(0.95)).all()
     nothing = resample.Resampled(fast.estimate, np.full(3, np.nan), fast.jackknife)
     assert nothing.percentile(0.95) is None
     assert nothing.bca(0.95) is None
+    assert nothing.corrected(0.95) is None
+
+
+def test_unrelated_rdms_have_intervals_as_wide_as_they_should_be():
+    """All variance comes from pairs: a bootstrap counts it three times."""
+    n, replicates = 40, 200
+    estimates, variances, inside = [], {"bca": [], "corrected": []}, 0
+    for number in range(replicates):
+        rng = stats.stream(number, "unrelated")
+        rows = np.stack([correlation_rdm(rng.normal(size=(n, 30))) for _ in range(2)])
+        weights = resample.draw(number, 200, n)
+        found = resample.over_stimuli(
+            compare.standardise(rows, "corr"), np.array([[0, 1]]), weights, centred=True
+        ).apply(lambda v: v[..., 0])
+        estimates.append(found.estimate)
+        for name, kept in variances.items():
+            low, high = getattr(found, name)(0.95)
+            kept.append(((high - low) / (2 * 1.96)) ** 2)
+        low, high = found.corrected(0.95)
+        inside += low <= 0 <= high
+    true = np.var(estimates)
+    assert 2.2 < np.mean(variances["bca"]) / true < 3.8
+    assert 0.8 < np.mean(variances["corrected"]) / true < 1.7
+    assert inside >= scipy.stats.binom(replicates, 0.95).ppf(0.001)
+
+
+def test_where_stimuli_carry_the_variance_little_is_corrected():
+    rows = planted(60)[:2]
+    found = resample.over_stimuli(
+        compare.standardise(rows, "corr"),
+        np.array([[0, 1]]),
+        resample.draw(1, 1000, 60),
+        centred=True,
+    ).apply(lambda v: v[..., 0])
+    wide, right = found.bca(0.95), found.corrected(0.95)
+    assert wide[0] <= right[0] < found.estimate < right[1] <= wide[1]
+    assert right[1] - right[0] > 0.75 * (wide[1] - wide[0])
 
 
 def test_subject_bootstrap_equals_explicit_resampling():

@@ -137,7 +137,7 @@ def test_crossnobis_has_what_the_main_measure_has(content, analysed):
         for name in ("estimate", "p", "p_familywise", "null_interval", "interval_subjects"):
             expected = region["similarity"][name]
             assert other["similarity"][name] == pytest.approx(expected, abs=1e-6), name
-        for kind in ("percentile", "bca"):
+        for kind in ("percentile", "bca", "corrected"):
             expected = region["similarity"]["interval_stimuli"][kind]
             assert other["similarity"]["interval_stimuli"][kind] == pytest.approx(expected)
         for bound in ("lower", "upper"):
@@ -195,7 +195,7 @@ def test_the_mismatched_control_finds_opposite_geometries_too():
 def test_intervals_hold_their_estimates(analysed):
     for region in analysed["regions"][:2]:
         intervals = region["similarity"]["interval_stimuli"]
-        for low, high in (intervals["percentile"], intervals["bca"]):
+        for low, high in intervals.values():
             assert low < region["similarity"]["estimate"] < high
     assert analysed["regions"][0]["similarity"]["interval_subjects"] is not None
     assert analysed["regions"][1]["similarity"]["interval_subjects"] is None

@@ -135,6 +135,18 @@ def test_keys_of_the_whole_result(tmp_path):
     assert answer(tmp_path, changes, {"toy": envelope()})["verdict"] == "reproduced"
 
 
+def test_an_entry_of_a_list_is_chosen_by_its_name(tmp_path):
+    check = {"key": "cases.second.value", "relation": "equals_published"}
+    changes = {"scope": "whole", "published": 2.0, "sound": None, "explained": None}
+    changes["as_published"] = {"label": "n", "key": "cases.second.value", "agrees": check}
+    found = envelope()
+    found["data"]["cases"] = [{"case": "first", "value": 1.0}, {"case": "second", "value": 2.0}]
+    assert answer(tmp_path, changes, {"toy": found})["verdict"] == "reproduced"
+    changes["as_published"]["key"] = "cases.third.value"
+    with pytest.raises(BrainworthError, match=r"no key cases\.third\.value"):
+        answer(tmp_path, changes, {"toy": found})
+
+
 def test_what_cannot_be_answered_says_why(tmp_path):
     assert answer(tmp_path, {}, {})["reason"] == "this study has no result of toy"
     missing = row("V1", 0.45, 0.01)

@@ -172,13 +172,13 @@ def test_rows_hold_the_numbers_of_their_region(finished, pages):
     known = results.read(finished.planted)["data"]
     for region in read_test["rsa"]["regions"]:
         found, fixed, control = region["similarity"], region["corrected"], region["mismatched"]
-        observed = numbers.estimate(found["estimate"], found["interval_stimuli"]["bca"])
+        observed = numbers.estimate(found["estimate"], found["interval_stimuli"]["corrected"])
         n = str(region["n_subjects"])
         over = numbers.interval(found["interval_subjects"])
         assert in_order(text, region["label"], n, observed, over)
         cells = [numbers.number(region["noise_ceiling"][b]["estimate"]) for b in ("lower", "upper")]
         cells.append(numbers.number(region["reliability"]["mean"]))
-        cells.append(numbers.estimate(fixed["estimate"], fixed["interval"]["bca"]))
+        cells.append(numbers.estimate(fixed["estimate"], fixed["interval"]["corrected"]))
         cells.append(str(fixed["n_pairs"]))
         truth = [row for row in known["rsa"] if row["region"] == region["label"]]
         cells.append(numbers.number(truth[0]["similarity"]))

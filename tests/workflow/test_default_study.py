@@ -26,13 +26,13 @@ def test_reliability_corrected_similarity(data):
     regions = data["erosion/rsa.json"]["regions"]
     truth = [item["similarity"] for item in data["erosion/planted.json"]["rsa"]]
     assert len(regions) == 13
-    found = [region["corrected"]["interval"]["bca"] for region in regions]
+    found = [region["corrected"]["interval"]["corrected"] for region in regions]
     assert share_inside(found, truth) > 0.9
     errors = [r["corrected"]["estimate"] - t for r, t in zip(regions, truth, strict=True)]
     assert abs(sum(errors) / len(errors)) < 0.02
     # without the correction the estimate is far below the truth: that is what the noise does
     for region, value in zip(regions, truth, strict=True):
-        assert region["similarity"]["interval_stimuli"]["bca"][1] < value
+        assert region["similarity"]["interval_stimuli"]["corrected"][1] < value
         assert region["similarity"]["p"] == pytest.approx(1 / 5001)
 
 
@@ -121,7 +121,7 @@ def readme_rows(data) -> list[str]:
         cells = [
             name,
             f"{region['similarity']['estimate']:.2f}",
-            with_interval(corrected["estimate"], corrected["interval"]["bca"]),
+            with_interval(corrected["estimate"], corrected["interval"]["corrected"]),
             f"{true_similarity[name]:.2f}",
             f"{mean['ratio']['estimate']:.2f}",
             f"{mean['ratio']['rotation']['mean']:.2f}",
@@ -132,9 +132,92 @@ def readme_rows(data) -> list[str]:
     return rows
 
 
+def readme_summary(data) -> list[str]:
+    """Return the rows of the README's summary of tests: ranges over regions."""
+
+    def across(test: str, *keys: str) -> str:
+        values = []
+        for region in data[f"erosion/{test}.json"]["regions"]:
+            value = region
+            for key in keys:
+                value = value and value[key]
+            if value is not None:
+                values.append(value)
+        return spanned(values)
+
+    def truth(test: str, key: str) -> str:
+        return spanned([row[key] for row in data["erosion/planted.json"][test]])
+
+    def spanned(values: list[float]) -> str:
+        low, high = (f"{value + 0.0:.2f}" for value in (min(values), max(values)))
+        return low if low == high else f"{low} to {high}"
+
+    halves, fit = "variance_reliability", ("readings", "mean_patterns_in_sample")
+    own = ("steps", "own_patterns", "increment", "estimate")
+    rows = [
+        (
+            "cross-subject RSA: similarity",
+            across("rsa", "similarity", "estimate"),
+            across("rsa", "similarity", "null_mean"),
+            across("rsa", "corrected", "estimate"),
+            truth("rsa", "similarity"),
+        ),
+        (
+            "alignment: similarity after it; share of variance predicted by others",
+            across("alignment", "published", "estimate"),
+            across("alignment", "shared_fraction", "null_mean"),
+            across("alignment", "shared_fraction", "estimate"),
+            truth("alignment", "shared_fraction"),
+        ),
+        (
+            "encoding gap of mean responses: population R²; gap without noise",
+            across("encoding_gap", "published", "population", "estimate"),
+            across("encoding_gap", "population", "offset_slope", "null_mean"),
+            across("encoding_gap", "gap", "estimate"),
+            truth("encoding_gap", "gap"),
+        ),
+        (
+            "encoding gap of RDMs",
+            across("rdm_gap", "published", "gap", "estimate"),
+            "0",
+            across("rdm_gap", "noise_free", "gap", "estimate"),
+            truth("rdm_gap", "gap"),
+        ),
+        (
+            "fingerprinting: accuracy, variance patterns; difference of RDMs",
+            across("fingerprinting", "published", "variance", "accuracy"),
+            "noise is shared",
+            across("fingerprinting", "rdm", "corrected_identifiability", "estimate"),
+            truth("fingerprinting", "rdm"),
+        ),
+        (
+            "heteroscedasticity: Q75/Q25; CV² of the true variance",
+            across("heteroscedasticity", "mean", "ratio", "estimate"),
+            across("heteroscedasticity", "mean", "ratio", "rotation", "mean"),
+            across("heteroscedasticity", "mean", "true_cv2", "estimate"),
+            truth("heteroscedasticity", "true_cv2"),
+        ),
+        (
+            "reliability of the variance: r of voxel halves; share common to subjects",
+            across(halves, "published", "estimate"),
+            across(halves, "voxel_split", "null_mean"),
+            across(halves, "shared_fraction", "estimate"),
+            truth(halves, "shared_fraction"),
+        ),
+        (
+            "predictability of the variance: R² in sample; held out, own patterns",
+            across("variance_predictability", *fit, "estimate"),
+            across("variance_predictability", *fit, "null_mean"),
+            across("variance_predictability", *own),
+            truth("variance_predictability", "patterns"),
+        ),
+    ]
+    return [f"| {' | '.join(cells)} |" for cells in rows]
+
+
 def test_the_readme_shows_these_results(data):
     readme = (ROOT / "README.md").read_text()
-    for row in readme_rows(data):
+    for row in [*readme_rows(data), *readme_summary(data)]:
         assert row in readme
     matched = data["data/matching.json"]["n_matched"]
     assert f"{matched} shared stimuli seen at least twice by everybody" in readme

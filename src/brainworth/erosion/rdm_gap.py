@@ -316,7 +316,7 @@ def _standardise(region: rdms.RdmSet, vectors: np.ndarray, comparison: str) -> n
 
 
 def _entry(found: Resampled, level: float) -> dict[str, Any]:
-    return {"estimate": float(found.estimate), "interval": found.bca(level)}
+    return {"estimate": float(found.estimate), "interval": found.corrected(level)}
 
 
 def _defined(found: Resampled, level: float) -> bool:

@@ -124,7 +124,7 @@ def report(
     mean = chosen.apply(lambda v: v.mean(axis=-1))
     answer["corrected"] = {
         "estimate": float(mean.estimate),
-        "interval": mean.both(level),
+        "interval": mean.intervals(level),
         "n_pairs": int(kept.sum()),
         "unreliable_subjects": [
             name for name, good in zip(subjects, reliable, strict=True) if not good

@@ -22,6 +22,8 @@ from brainworth.erosion.compiled import in_blocks
 FEWEST_STIMULI = 3
 # A variance below this share of the mean square is rounding: the sample is constant.
 ROUNDING = 1e-12
+# The share of a normal distribution within one standard deviation of its mean.
+MIDDLE = (0.1586552539, 0.8413447461)
 # Rows of the triangle are dealt to this many blocks of like size; their sums are added in order.
 BLOCKS = 16
 
@@ -61,9 +63,39 @@ class Resampled:
             return None
         return list(stats.bca_interval(float(self.estimate), draws, jackknife, level))
 
-    def both(self, level: float) -> dict[str, list[float] | None]:
-        """Return the percentile and the BCa interval of a single number, by name."""
-        return {"percentile": self.percentile(level), "bca": self.bca(level)}
+    def corrected(self, level: float) -> list[float] | None:
+        """Return the BCa interval with its width corrected for pairs of stimuli, if there is one.
+
+        A similarity of RDMs is a sum over pairs of stimuli. Of its variance, the bootstrap counts
+        the part that comes from pairs alone three times and the jackknife twice (Efron & Stein
+        1981, Annals of Statistics 9, 586-596), so that twice the jackknife's variance less the
+        bootstrap's counts it once. It lies between a half and all of the jackknife's, and at a
+        third of the bootstrap's or above, which bounds what sampling errors of the two can do.
+        """
+        bounds = self.bca(level)
+        if bounds is None:
+            return None
+        draws = self.draws[np.isfinite(self.draws)]
+        jackknife = self.jackknife[np.isfinite(self.jackknife)]
+        n = jackknife.size
+        # The middle of the draws, since a ratio of similarities has no variance to speak of.
+        low, high = np.quantile(draws, MIDDLE)
+        bootstrap = ((high - low) / 2) ** 2
+        jack = (n - 1) / n * np.sum((jackknife - jackknife.mean()) ** 2)
+        if bootstrap == 0:
+            return bounds
+        variance = np.clip(2 * jack - bootstrap, jack / 2, jack)
+        factor = np.sqrt(np.clip(variance / bootstrap, 1 / 3, 1))
+        centre = float(self.estimate)
+        return [float(centre + factor * (bound - centre)) for bound in bounds]
+
+    def intervals(self, level: float) -> dict[str, list[float] | None]:
+        """Return the percentile, the BCa and the corrected interval of a single number, by name."""
+        return {
+            "percentile": self.percentile(level),
+            "bca": self.bca(level),
+            "corrected": self.corrected(level),
+        }
 
 
 def draw(seed: int, n_draws: int, n_stimuli: int) -> np.ndarray:

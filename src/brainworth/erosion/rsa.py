@@ -192,7 +192,7 @@ def _entries(
     return {
         "similarity": {
             "estimate": float(mean.estimate),
-            "interval_stimuli": mean.both(settings.interval),
+            "interval_stimuli": mean.intervals(settings.interval),
             **_interval_subjects(found.across.estimate, region, settings),
             "p": stats.permutation_p(null.observed, null.draws),
             "p_familywise": None,

@@ -39,6 +39,10 @@ REFERENCES = {
         "Efron, B. (1987). Better bootstrap confidence intervals. Journal of the American "
         "Statistical Association 82, 171–185."
     ),
+    "pairs": (
+        "Efron, B. & Stein, C. (1981). The jackknife estimate of variance. Annals of Statistics 9, "
+        "586–596."
+    ),
     "binomial": (
         "Clopper, C. J. & Pearson, E. S. (1934). The use of confidence or fiducial limits "
         "illustrated in the case of the binomial. Biometrika 26, 404–413."

@@ -34,11 +34,16 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
         " null, the ceiling or the correction that decides what its number means"
         f" ({methods.overview(evidence)})."
     )
-    sentences += [sections[test].abstract(evidence) for test in evidence.tests]
+    findings = [sections[test].abstract(evidence) for test in evidence.tests]
     if evidence.befs:
-        sentences.append(befs_chapter.abstract(evidence))
-    heading = layout.heading("Abstract")
-    return [heading, Paragraph(" ".join(sentences), layout.ABSTRACT), Spacer(1, 8)]
+        findings.append(befs_chapter.abstract(evidence))
+    return [
+        layout.heading("Abstract"),
+        Paragraph(" ".join(sentences), layout.ABSTRACT),
+        Spacer(1, 4),
+        *layout.items(findings),
+        Spacer(1, 4),
+    ]
 
 
 def claims(evidence: Evidence, number_of: Numbering) -> list[Flowable]:

@@ -55,8 +55,7 @@ def replicate(
     if fixed is not None:
         kept = [pair["corrected"] is not None for pair in found["pairs"]]
         truth = float(_pairs(plant, number % BRAINS, seed)[kept].mean())
-        bounds = fixed["interval"]
-        estimate = (fixed["estimate"], bounds.get("corrected", bounds["bca"]), truth)
+        estimate = (fixed["estimate"], fixed["interval"]["corrected"], truth)
     return Replicate(
         p={"permutation": found["similarity"]["p"]},
         estimates={"corrected similarity": estimate},

@@ -52,6 +52,6 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " of two noise factors, one a side, expects; it is 1 under that null. Family-wise"
             f" p-values hold each region to the largest over regions {cite('familywise')}.",
             f"<b>Intervals</b> are BCa {cite('bca')} over {whole(data['n_bootstrap'])} bootstrap"
-            " samples of stimuli.",
+            f" samples of stimuli, their width corrected for pairs {cite('pairs')}.",
         ),
     ]

@@ -61,7 +61,7 @@ def _of_regions(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
     style.points(
         main,
         left,
-        [(row["estimate"], row["interval_stimuli"]["bca"]) for row in similarity],
+        [(row["estimate"], row["interval_stimuli"]["corrected"]) for row in similarity],
         color=style.BLUE,
         marker="o",
         label=f"{AS_PUBLISHED}, interval over stimuli",
@@ -138,7 +138,7 @@ def _pairs(axes: Axes, region: dict, planted: dict, level: float) -> None:
     )
     axes.axvline(0, color=style.INK, linewidth=0.6)
     rows = list(range(len(pairs) + 1))
-    observed = [(similarity["estimate"], similarity["interval_stimuli"]["bca"])]
+    observed = [(similarity["estimate"], similarity["interval_stimuli"]["corrected"])]
     observed += [(pair["similarity"], pair["interval"]) for pair in pairs]
     corrected = [_estimate(region["corrected"])]
     corrected += [pair["corrected"] and (pair["corrected"], None) for pair in pairs]
@@ -166,4 +166,4 @@ def _pairs(axes: Axes, region: dict, planted: dict, level: float) -> None:
 
 
 def _estimate(row: dict | None) -> tuple[float, list[float] | None] | None:
-    return None if row is None else (row["estimate"], row["interval"]["bca"])
+    return None if row is None else (row["estimate"], row["interval"]["corrected"])

@@ -49,9 +49,12 @@ def methods(evidence: Evidence) -> list[Flowable]:
             f"<b>Intervals.</b> {whole(data['n_bootstrap'])} bootstrap samples of stimuli (BCa"
             f" {cite('bca')}; a"
             " stimulus paired with its own copy has no dissimilarity and is left out) and, named"
-            " apart, of subjects (percentile). For rank correlations the ranks are taken once, on"
-            " all stimuli, and not anew in each sample; this changes an interval by less than its"
-            " own sampling error.",
+            " apart, of subjects (percentile). A similarity is a sum over pairs of stimuli; what"
+            " comes from pairs alone is counted three times in the variance of a bootstrap and"
+            f" twice in that of a jackknife {cite('pairs')}, so that the width of the intervals is"
+            " corrected to twice the second less the first.",
+            "For rank correlations the ranks are taken once, on all stimuli, and not anew in each"
+            " sample; this changes an interval by less than its own sampling error.",
         ),
         layout.body(
             "<b>Noise ceiling.</b> The mean similarity of each subject's RDM with the pooled RDM of"

@@ -188,7 +188,7 @@ def _corrected(regions: list[dict]) -> list[float]:
 
 
 def _bounds(region: dict) -> list[float] | None:
-    return region["corrected"] and region["corrected"]["interval"]["bca"]
+    return region["corrected"] and region["corrected"]["interval"]["corrected"]
 
 
 def _planted(evidence: Evidence) -> list[float]:

@@ -36,7 +36,7 @@ def similarity(evidence: Evidence, table: int) -> list[Flowable]:
             [
                 escape(region["label"]),
                 str(region["n_subjects"]),
-                estimate(found["estimate"], found["interval_stimuli"]["bca"]),
+                estimate(found["estimate"], found["interval_stimuli"]["corrected"]),
                 interval(subjects)
                 if subjects
                 else notes.missing(found["interval_subjects_reason"]),
@@ -87,7 +87,7 @@ def corrected(evidence: Evidence, table: int) -> list[Flowable]:
                 number(reliability["mean"])
                 if reliability
                 else notes.missing(region["reliability_reason"]),
-                estimate(fixed["estimate"], fixed["interval"]["bca"])
+                estimate(fixed["estimate"], fixed["interval"]["corrected"])
                 if fixed
                 else notes.missing(region["corrected_reason"]),
                 str(fixed["n_pairs"]) if fixed else "0",
@@ -135,7 +135,7 @@ def crossnobis(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
         rows.append(
             [
                 escape(region["label"]),
-                estimate(found["estimate"], found["interval_stimuli"]["bca"]),
+                estimate(found["estimate"], found["interval_stimuli"]["corrected"]),
                 escape(p_of(found["p"], data)),
                 escape(p_of(found["p_familywise"], data)),
                 interval(found["null_interval"]),

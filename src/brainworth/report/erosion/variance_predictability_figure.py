@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from brainworth.report import style
 from brainworth.report.numbers import percent
-from brainworth.report.published import PREDICTABILITY_RANGE
+from brainworth.report.published import NUMBERS
 
 READINGS = {
     "mean_patterns": ("mean patterns, held-out stimuli", style.BLUE, "o"),
@@ -42,7 +42,12 @@ def drawing(data: dict[str, Any], planted: dict[str, dict]) -> Figure:
 
 
 def _readings(axes: Axes, regions: list[dict]) -> None:
-    axes.axhspan(*PREDICTABILITY_RANGE, color=style.BAND, zorder=0, label="published range")
+    axes.axhspan(
+        *NUMBERS["variance-predictability-table"],
+        color=style.BAND,
+        zorder=0,
+        label="published range",
+    )
     for number, (name, (label, color, marker)) in enumerate(READINGS.items()):
         x = [place - 0.3 + 0.2 * number for place in range(len(regions))]
         found = [region["readings"][name] for region in regions]

@@ -109,7 +109,7 @@ def _verdict(
 
 
 #: Results that do not depend on where the data came from.
-THEORY = ("direction_erosion",)
+THEORY = ("direction_erosion", "variance_blindness")
 
 
 def _places(
@@ -205,6 +205,9 @@ def _alpha(level: float | None, claim: ClaimEntry) -> float:
 def _look(found: Any, key: str, claim: ClaimEntry) -> Any:
     """Follow a dotted key; None if something on the way is null.
 
+    In a list, a part of the key chooses the first entry that has it as a text, such as
+    ``convergence.independent.slope``.
+
     Raises
     ------
     BrainworthError
@@ -214,6 +217,9 @@ def _look(found: Any, key: str, claim: ClaimEntry) -> Any:
     for part in key.split("."):
         if value is None:
             return None
+        if isinstance(value, list):
+            named = [each for each in value if isinstance(each, dict) and part in each.values()]
+            value = {part: named[0]} if named else {}
         if not isinstance(value, dict) or part not in value:
             raise BrainworthError(
                 f"claim {claim.id}: the result of {claim.test} has no key {key}; correct "
