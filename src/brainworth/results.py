@@ -116,7 +116,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def input_digest(path: str | Path, sha256: Callable[[str | Path], str] = files.sha256) -> str:
-    """Return the digest of an input; of a result the one it carries, which knows no time of writing.
+    """Return the digest of an input; of a result the one it carries, free of times.
 
     Parameters
     ----------

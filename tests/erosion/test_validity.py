@@ -58,6 +58,38 @@ def test_variances_are_shared_as_planted():
     assert np.corrcoef(profiles)[0, 1] > 0.6
 
 
+def test_variances_follow_the_feature_and_the_schedule_where_planted():
+    def profile(item):
+        return np.log(
+            variance.variance_profile(
+                variance.contrasts_of(item.values, item.stimulus, item.n_stimuli)
+            )
+        )
+
+    knobs = {"noise_global": 0.0, "ncsnr": 3.0, "shared_fraction": 1.0}
+    own = planted(
+        variance_log_sd=1.0,
+        variance_shared_fraction=1.0,
+        variance_from_feature=True,
+        **knobs,
+    )
+    for item in plant.draw(own, 0, 1):
+        patterns = shared.mean_patterns(item)
+        design = np.column_stack([patterns, np.ones(len(patterns))])
+        logs = profile(item)
+        fitted = design @ np.linalg.lstsq(design, logs)[0]
+        assert np.corrcoef(fitted, logs)[0, 1] > 0.6
+    drifting = planted(drift=3.0, noise_global=0.0)
+    known = plant.schedule(drifting, 0, 1)
+    assert all(np.unique(known.trial[known.session == s]).size == 300 for s in (1, 2, 3))
+    assert known.trial.max() < 750
+    late = np.bincount(known.stimulus, known.trial)
+    for item in plant.draw(drifting, 0, 1):
+        assert (item.stimulus == known.stimulus).all()
+        assert (item.session == known.session).all()
+        assert np.corrcoef(profile(item), late)[0, 1] > 0.6
+
+
 def test_data_sets_differ_and_repeat():
     first, again, other = (plant.draw(planted(), n, 1)[0].values for n in (0, 0, 8))
     assert (first == again).all()
@@ -78,7 +110,7 @@ def test_a_core_in_memory_is_what_the_files_give(study):
         ]
     assert results.to_plain(row, "row") == results.to_plain(whole, "row")
     rdms = measured.of_responses(found)
-    region = measured.measure(study.extracts, ["V1"], seed=1).regions[0]
+    region = measured.measure(study.extracts, ["V1"], seed=1, noise="none").regions[0]
     np.testing.assert_array_equal(rdms.full["crossnobis"], region.full["crossnobis"])
     np.testing.assert_array_equal(rdms.repeats, region.repeats)
     rng = stream(1, "variance", "bootstrap")
@@ -114,6 +146,25 @@ def test_rates_coverage_and_bias_are_those_of_counting():
     assert row["published"][0]["mean"] == 0.5
 
 
+def test_no_p_is_no_rejection():
+    found = [measure.Replicate(p={"a": p}) for p in (None, 0.01, None, 0.2)]
+    row = measure.summarise(found, measure.Cell("null", "", {}), 0.95, np.random.default_rng(0))
+    assert (row["rates"][0]["rate"], row["rates"][0]["n"]) == (0.25, 4)
+
+
+def test_true_variances_are_found_with_many_stimuli():
+    """With many stimuli and voxels the estimates come near the truths that they are held to."""
+    sizes = {"n_subjects": 4, "n_stimuli": 400, "n_voxels": 60}
+    settings = {"n_draws": 50, "n_bootstrap": 50, "interval": 0.95}
+    for test, within in (("variance_reliability", 0.1), ("variance_predictability", 0.12)):
+        module = importlib.import_module(f"brainworth.erosion.validity.{test}")
+        used = plant.Plant(**sizes, **module.CELLS["shared"].knobs)
+        found = [module.replicate(used, "shared", n, 1, **settings) for n in range(3)]
+        for name in found[0].estimates:
+            errors = [each.estimates[name][0] - each.estimates[name][2] for each in found]
+            assert abs(np.mean(errors)) < within, name
+
+
 def test_no_estimate_has_a_reason():
     found = [measure.Replicate(estimates={"e": None}) for _ in range(3)]
     row = measure.summarise(found, measure.Cell("null", "", {}), 0.95, np.random.default_rng(0))[
@@ -143,7 +194,8 @@ def test_a_truth_is_that_of_noise_free_data():
     knobs = {"shared_fraction": 0.5, "ncsnr": 30.0}
     sizes = plant.Plant(4, 120, 20, **knobs)
     settings = {"n_draws": 50, "n_bootstrap": 50, "interval": 0.95}
-    for test, within in (("rsa", 0.08), ("fingerprinting", 0.2)):
+    hold = (("rsa", 0.08), ("fingerprinting", 0.2), ("rdm_gap", 0.08), ("encoding_gap", 0.05))
+    for test, within in (*hold, ("alignment", 0.05)):
         module = importlib.import_module(f"brainworth.erosion.validity.{test}")
         found = [module.replicate(sizes, "half shared", n, 1, **settings) for n in range(6)]
         for name in found[0].estimates:

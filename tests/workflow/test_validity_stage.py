@@ -6,6 +6,8 @@ import re
 import pytest
 from project import TINY, Project, copy_project
 
+from brainworth.sections.erosion import VALIDATED
+
 pytestmark = pytest.mark.workflow
 
 FEW = {
@@ -18,11 +20,15 @@ FEW = {
     "n_bootstrap": 100,
 }
 SMALL = TINY | {"study": "right", "erosion": TINY["erosion"] | {"validity": FEW}}
-TESTS = {"rsa", "fingerprinting", "heteroscedasticity", "variance_blindness"}
+TESTS = set(VALIDATED)
 
 MODULES = {
     "erosion/validity/rsa.py": {"rsa"},
     "erosion/validity/plant.py": TESTS,
+    "erosion/validity/alignment.py": {"alignment"},
+    "erosion/calibration.py": {"encoding_gap"},
+    "erosion/rdm_gap_labels.py": {"rdm_gap"},
+    "erosion/shared_variance.py": {"variance_reliability", "variance_predictability"},
     "erosion/predicted_variance.py": {"variance_blindness"},
     "erosion/fingerprinting.py": {"fingerprinting"},
     "report/validity/chapter.py": set(),

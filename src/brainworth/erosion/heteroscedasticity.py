@@ -6,7 +6,8 @@ significant above 0.3 or 2.0.
 
 What decides whether that means anything: with two or three repetitions the sample variance of
 *homoscedastic* noise spreads by itself, the more the fewer independent dimensions the voxels
-have. The statistics therefore stand beside three nulls (`variance_nulls`), and the estimate to
+have. The statistics therefore stand beside three nulls (`variance_nulls`, with what each assumes;
+none is safe where trials differ in their noise whatever the stimulus), and the estimate to
 quote is the squared CV of the *true* variance (`variance.true_cv2`), from which the sampling part
 has been removed.
 """

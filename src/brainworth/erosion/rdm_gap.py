@@ -60,6 +60,7 @@ def analyse(
     interval: float,
     seed: int,
     n_threads: int = 1,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Hold individual against population prediction of RDMs in every region.
 
@@ -80,6 +81,8 @@ def analyse(
         Root seed of the study.
     n_threads : int
         Does not change the result.
+    progress : bool
+        Show a bar, if standard error is a terminal.
 
     Returns
     -------
@@ -98,7 +101,9 @@ def analyse(
     weights = resample.draw(seed, n_bootstrap, content.n_stimuli)
     settings = _Settings(comparison, n_labellings, interval, seed, n_threads, weights)
     regions, observed, nulls, labels = [], [], [], []
-    for region in tqdm(content.regions, desc="RDM gap", unit="region", disable=None):
+    for region in tqdm(
+        content.regions, desc="RDM gap", unit="region", disable=not progress or None
+    ):
         measure = measure or region.measure
         rdms.require_usable(region, measure, PURPOSE)
         for name in region.subjects:

@@ -3,14 +3,15 @@
 *Halves of the voxels* come from the same trials, so noise that is common to voxels (arousal,
 motion, global gain) makes them agree, also where no stimulus differs from another. *Contrasts*:
 three repetitions hold two orthogonal within-stimulus contrasts, which for Gaussian noise are
-independent of each other given the variance; they agree only as far as the variance depends on the
-stimulus. The choice of the repetition that is compared with the mean of the other two is averaged
-over.
+independent of each other given one variance for the three trials. They agree as far as the
+variance depends on the stimulus, or differs between trials for another reason (arousal, motion): a
+loud trial is in both contrasts. The choice of the repetition that is compared with the mean of the
+other two is averaged over.
 
 The null of both: contrasts of all stimuli rotated into one another (Langsrud 2005, Statistics and
-Computing 15, 53-60), with all their voxels. It is exact for homoscedastic Gaussian noise of any
-voxel covariance, the common part included. Rotations work within blocks of stimuli, twice, with
-different blocks: rotating once would leave the differences between blocks in the null.
+Computing 15, 53-60), with all their voxels. It is exact for Gaussian noise of one variance in all
+trials and any voxel covariance, the common part included. Rotations work within blocks of stimuli,
+twice, with different blocks: rotating once would leave the differences between blocks in the null.
 """
 
 from __future__ import annotations

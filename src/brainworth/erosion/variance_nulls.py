@@ -1,17 +1,22 @@
 """What homoscedastic noise looks like: null distributions for variances over repetitions.
 
 rotation
-    The within-stimulus contrasts of all stimuli are rotated into one another. For Gaussian noise
-    with any voxel covariance this is an exact test of homoscedasticity (Langsrud 2005, Statistics
-    and Computing 15, 53-60).
+    The within-stimulus contrasts of all stimuli are rotated into one another. It assumes that
+    contrasts are Gaussian with one voxel covariance, whatever that is, and is then an exact test
+    of homoscedasticity (Langsrud 2005, Statistics and Computing 15, 53-60).
 exchange
-    Residuals are exchanged between stimuli as whole trials. It does not assume Gaussian noise,
-    but it is conservative: the residuals of a stimulus with two repetitions mirror each other, so
-    a part of the observed spread stays in the null.
+    Residuals are exchanged between stimuli as whole trials. It assumes that residuals are
+    exchangeable, not that they are Gaussian. Where they are independent with one distribution it
+    is conservative: the residuals of a stimulus with two repetitions mirror each other, so a part
+    of the observed spread stays in the null.
 exchange_within_session
     The same, exchanging only trials of one session.
 
-All keep the voxels' covariance and the repetition counts.
+All keep the voxels' covariance and the repetition counts. None is safe where trials differ in
+their noise whatever the stimulus (arousal, motion): a loud trial is in all contrasts and residuals
+of its stimulus, which looks like a stimulus with a large variance, and exchanging residuals tears
+it from the others. All three then reject (`validity.heteroscedasticity`). Only agreement across
+subjects tells the two apart, adjusted for the schedule that they share (`variance_agreement`).
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@ the voxels at random, averaged over splits.
 
 What decides whether that means anything: halves of the voxels are measured in the same trials, so
 noise that voxels share makes them agree however homoscedastic it is. Beside the published number
-therefore stand its null (rotated contrasts, which keep what voxels share) and two estimates that a
-common trial cannot raise: the correlation of two orthogonal contrasts of the same stimulus
-(`variance_halves`), and of different subjects (`shared_variance`), as it is and without what the
-schedule explains, which NSD's subjects have in common. Only what is above the surrogates *and* in
-other subjects supports "stable stimulus-driven signal".
+therefore stand its null (rotated contrasts, which keep what voxels share) and two other estimates:
+the correlation of two orthogonal contrasts of the same stimulus (`variance_halves`), which noise
+that voxels share cannot raise but trials that differ in their noise can; and of different subjects
+(`shared_variance`), as it is and without what the schedule explains, which NSD's subjects have in
+common. Only what is above the surrogates *and* in other subjects supports "stable stimulus-driven
+signal".
 """
 
 from __future__ import annotations

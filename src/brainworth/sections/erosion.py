@@ -23,7 +23,17 @@ TestName = Literal[
 
 
 #: Tests with a module in `brainworth.erosion.validity`.
-VALIDATED = ("rsa", "fingerprinting", "heteroscedasticity", "variance_blindness")
+VALIDATED = (
+    "rsa",
+    "alignment",
+    "encoding_gap",
+    "rdm_gap",
+    "fingerprinting",
+    "heteroscedasticity",
+    "variance_reliability",
+    "variance_predictability",
+    "variance_blindness",
+)
 
 
 class Rsa(Section):

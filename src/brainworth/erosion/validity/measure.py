@@ -62,13 +62,14 @@ class Replicate:
     Attributes
     ----------
     p : dict from str to float
+        Or None where the test gives none, which is no rejection.
     estimates : dict from str to (estimate, interval, truth)
         Or None where the test gives no estimate.
     published : dict from str to float
         Published statistics; True and False count as 1 and 0.
     """
 
-    p: dict[str, float] = field(default_factory=dict)
+    p: dict[str, float | None] = field(default_factory=dict)
     estimates: dict[str, tuple[float, list[float], float] | None] = field(default_factory=dict)
     published: dict[str, float] = field(default_factory=dict)
 
@@ -142,7 +143,7 @@ def summarise(found: list[Replicate], cell: Cell, level: float, rng: np.random.G
     return {
         "rates": [
             {"test": name, "kind": cell.kind_of(name)}
-            | _rate([replicate.p[name] <= ALPHA for replicate in found], level)
+            | _rate([_rejects(replicate.p[name]) for replicate in found], level)
             for name in found[0].p
         ],
         "estimates": [
@@ -154,6 +155,10 @@ def summarise(found: list[Replicate], cell: Cell, level: float, rng: np.random.G
             for name in found[0].published
         ],
     }
+
+
+def _rejects(p: float | None) -> bool:
+    return p is not None and p <= ALPHA
 
 
 def _rate(hits: list[bool], level: float) -> dict:

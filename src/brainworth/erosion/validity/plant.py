@@ -19,9 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from brainworth.erosion.responses import SharedResponses
+from brainworth.erosion.schedule import Schedule
+from brainworth.nsd import registry
 from brainworth.stats import stream
 
-_FEATURES = 8  # shared, and of each subject's own
+FEATURES = 8  # shared, and of each subject's own
 _SPATIAL = 4
 _MEAN_SHARE = 0.25  # of a voxel's tuning that is the mean of its region
 _METRIC_LOG_SD = 0.4
@@ -48,8 +50,12 @@ class Plant:
         SD over stimuli of the log variance of the noise; 0 for homoscedastic noise.
     variance_shared_fraction : float
         Share of that spread that is the same in all subjects.
+    variance_from_feature : bool
+        The shared part of that spread is an image feature that all subjects encode.
     trial_log_sd : float
         SD over *trials* of the log variance of the noise, whatever the stimulus.
+    drift : float
+        How much the log variance of the noise grows from the first to the last trial of a session.
     mismatched : bool
         Every subject's stimulus ids are shuffled.
     identical : bool
@@ -66,7 +72,9 @@ class Plant:
     noise_spatial: float = 0.25
     variance_log_sd: float = 0.0
     variance_shared_fraction: float = 0.0
+    variance_from_feature: bool = False
     trial_log_sd: float = 0.0
+    drift: float = 0.0
     mismatched: bool = False
     identical: bool = False
 
@@ -90,15 +98,15 @@ class Brain:
 def brain(plant: Plant, number: int, seed: int) -> Brain:
     """Draw the maps of all subjects."""
     rng = stream(seed, "validity", "brain", number)
-    n_features = _FEATURES * (1 + plant.n_subjects)
+    n_features = FEATURES * (1 + plant.n_subjects)
     weights = np.zeros((plant.n_subjects, plant.n_voxels, n_features))
     metric, mean = _region(rng)
     for subject, own in enumerate(weights):
         shared = _tuning(rng, metric, mean, plant.n_voxels)
         single = _tuning(rng, *_region(rng), plant.n_voxels)
-        own[:, :_FEATURES] = np.sqrt(plant.shared_fraction) * shared
-        first = _FEATURES * (1 + subject)
-        own[:, first : first + _FEATURES] = np.sqrt(1 - plant.shared_fraction) * single
+        own[:, :FEATURES] = np.sqrt(plant.shared_fraction) * shared
+        first = FEATURES * (1 + subject)
+        own[:, first : first + FEATURES] = np.sqrt(1 - plant.shared_fraction) * single
         ncsnr = np.exp(rng.normal(np.log(plant.ncsnr), _NCSNR_LOG_SD, plant.n_voxels))
         own *= (ncsnr / np.sqrt(1 + ncsnr**2) / np.linalg.norm(own, axis=1))[:, None]
     if plant.identical:
@@ -127,8 +135,11 @@ def draw(plant: Plant, number: int, seed: int, *names: str | int) -> list[Shared
     rng = stream(seed, "validity", "data", *names, number)
     features = rng.standard_normal((plant.n_stimuli, maps.weights.shape[2]))
     common = rng.standard_normal(plant.n_stimuli)
+    if plant.variance_from_feature:
+        common = features[:, 0]
     stimulus = np.tile(np.arange(plant.n_stimuli), plant.n_repetitions)
     repetition = np.repeat(np.arange(plant.n_repetitions), plant.n_stimuli)
+    place = schedule(plant, number, seed, *names).trial / registry.TRIALS_PER_SESSION
     found = []
     for subject, (weights, loadings) in enumerate(zip(maps.weights, maps.loadings, strict=True)):
         share = plant.variance_shared_fraction
@@ -136,6 +147,7 @@ def draw(plant: Plant, number: int, seed: int, *names: str | int) -> list[Shared
         spread += np.sqrt(1 - share) * rng.standard_normal(plant.n_stimuli)
         log_variance = plant.variance_log_sd * spread[stimulus]
         log_variance += plant.trial_log_sd * rng.standard_normal(stimulus.size)
+        log_variance += plant.drift * (place - 0.5)
         noise = _noise(plant, loadings, stimulus.size, rng) * np.exp(log_variance / 2)[:, None]
         noise *= np.sqrt(1 - np.sum(weights**2, axis=1))
         # a wrong id mapping: the responses belong to other stimuli than the ids say
@@ -155,6 +167,16 @@ def draw(plant: Plant, number: int, seed: int, *names: str | int) -> list[Shared
     return found
 
 
+def schedule(plant: Plant, number: int, seed: int, *names: str | int) -> Schedule:
+    """Draw when the trials of `draw` were shown: at random in a session, alike for all subjects."""
+    rng = stream(seed, "validity", "schedule", *names, number)
+    places = np.arange(plant.n_stimuli) * registry.TRIALS_PER_SESSION // plant.n_stimuli
+    stimulus = np.tile(np.arange(plant.n_stimuli), plant.n_repetitions)
+    session = np.repeat(np.arange(plant.n_repetitions), plant.n_stimuli) + 1
+    trial = np.concatenate([rng.permutation(places) for _ in range(plant.n_repetitions)])
+    return Schedule(stimulus, session, trial)
+
+
 @functools.lru_cache(maxsize=64)
 def clean_patterns(plant: Plant, number: int, seed: int) -> list[np.ndarray]:
     """Return the noise-free patterns of a brain for many stimuli, (MANY_STIMULI, V) a subject."""
@@ -171,16 +193,16 @@ def test_seed(seed: int, *names: str | int) -> int:
 
 def _region(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw metric and mean tuning of a region."""
-    metric = np.exp(rng.normal(0, _METRIC_LOG_SD, _FEATURES))
+    metric = np.exp(rng.normal(0, _METRIC_LOG_SD, FEATURES))
     metric /= np.linalg.norm(metric)
-    mean = metric * rng.standard_normal(_FEATURES)
+    mean = metric * rng.standard_normal(FEATURES)
     return metric, mean / np.linalg.norm(mean)
 
 
 def _tuning(
     rng: np.random.Generator, metric: np.ndarray, mean: np.ndarray, n_voxels: int
 ) -> np.ndarray:
-    deviation = metric * rng.standard_normal((n_voxels, _FEATURES))
+    deviation = metric * rng.standard_normal((n_voxels, FEATURES))
     return np.sqrt(_MEAN_SHARE) * mean + np.sqrt(1 - _MEAN_SHARE) * deviation
 
 

@@ -13,9 +13,12 @@ from brainworth.report.numbers import count, span
 
 #: What this test leaves open.
 LIMITS = (
-    "<b>Heteroscedasticity.</b> The rotation null is exact for Gaussian noise only.  A"
-    " variance that depends on the stimulus may come from attention, eye movements or the"
-    " mean response."
+    "<b>Heteroscedasticity.</b> The rotation null is exact for Gaussian contrasts of one covariance"
+    " only, the exchange nulls assume exchangeable residuals. Where trials differ in their noise"
+    " whatever the stimulus (arousal, motion), all of them reject though no variance depends on the"
+    " stimulus; only agreement across subjects, adjusted for the schedule, is safe from that. A"
+    " variance that does depend on the stimulus may come from attention, eye movements or the mean"
+    " response."
 )
 
 
@@ -84,7 +87,7 @@ def _reading(evidence: Evidence) -> list[list[str]]:
     crossed = sum(r["mean"]["cv"]["exchange"]["interval"][1] > threshold["cv"] for r in regions)
     if crossed:
         texts.append(
-            f"The exchange null, which is conservative, reaches the threshold CV of"
+            f"The exchange null reaches the threshold CV of"
             f" {threshold['cv']:g} in {count(crossed, len(regions))} regions."
         )
     sound = []
@@ -104,8 +107,8 @@ def _reading(evidence: Evidence) -> list[list[str]]:
         )
     sound.append(_brown_forsythe(evidence))
     sound.append(
-        "Whether such variance is a property of the stimulus, or of arousal, motion and the mean"
-        " response, this test does not say."
+        "Whether such variance is a property of the stimulus, or of trials that are noisy whatever"
+        " they show (arousal, motion), none of these nulls says; agreement across subjects does."
     )
     return [texts, sound]
 

@@ -98,7 +98,7 @@ def second(evidence: Evidence, table: int) -> list[Flowable]:
         ("Effective", 1),
     ]
     caption = (
-        f"Heteroscedasticity, conservative nulls ({percent(data['interval'])} %, residuals"
+        f"Heteroscedasticity, exchange nulls ({percent(data['interval'])} %, residuals"
         " exchanged overall or within sessions) with their p-values, subjects in whom the"
         f" Brown–Forsythe test (B.–F.) reaches p ≤ {alpha(data['interval'])}, and effective"
         " dimensions of the noise (range over subjects)."

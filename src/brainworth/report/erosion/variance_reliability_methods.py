@@ -26,12 +26,14 @@ def methods(evidence: Evidence) -> list[Flowable]:
         layout.body(
             f"<b>Null</b> ({whole(data['n_surrogates'])} surrogates). Within-stimulus contrasts of"
             " all stimuli are rotated into one another with all their voxels, which is exact for"
-            f" homoscedastic Gaussian noise of any covariance {cite('rotation')}; twice, with"
+            " Gaussian noise of one variance in all trials and any covariance of voxels"
+            f" {cite('rotation')}; twice, with"
             " different blocks of stimuli, so that nothing of the effect stays in the null.",
             "<b>Orthogonal contrasts.</b> Three repetitions hold two orthogonal contrasts, whose"
             " squares are independent for Gaussian noise unless the variance differs between"
-            " stimuli. Their correlation is pooled over the choice of the repetition that is"
-            " compared with the mean of the other two; same null.",
+            " stimuli, or between trials for another reason (arousal, motion). Their correlation is"
+            " pooled over the choice of the repetition that is compared with the mean of the other"
+            " two; same null.",
         ),
         layout.body(
             "<b>Across subjects.</b> Log variances, centred among stimuli shown as often, are"

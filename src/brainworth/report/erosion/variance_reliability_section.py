@@ -13,7 +13,9 @@ from brainworth.report.numbers import count, span
 
 #: What this test leaves open.
 LIMITS = (
-    "<b>Reliability of the variance.</b> The rotation null is exact for Gaussian noise only. A"
+    "<b>Reliability of the variance.</b> The rotation null is exact for Gaussian contrasts of one"
+    " covariance only; trials that differ in their noise whatever the stimulus exceed it, in halves"
+    " of the voxels and in orthogonal contrasts, and only agreement across subjects does not. A"
     " variance that subjects share beyond the schedule may still come from attention or eye"
     " movements that images cause; splits of the voxels are random and not spatial."
 )
@@ -86,8 +88,8 @@ def _reading(evidence: Evidence) -> list[list[str]]:
         f" regions (family-wise p ≤ {level}).",
     ]
     sound = [
-        "Two orthogonal contrasts of a stimulus, which share nothing but its variance, correlate"
-        f" by {span(_values(regions, 'disjoint'), 2)} (null"
+        "Two orthogonal contrasts of a stimulus, which share its trials and their variance,"
+        f" correlate by {span(_values(regions, 'disjoint'), 2)} (null"
         f" {span(_values(regions, 'disjoint', 'null_mean'), 2)}), above the null in"
         f" {count(_reached(regions, 'in_disjoint_contrasts'), len(regions))} regions."
         if any(region["disjoint"] for region in regions)

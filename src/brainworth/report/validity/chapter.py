@@ -86,7 +86,8 @@ def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
             "<b>How often the tests are right.</b> <b>a</b> Rejections where the null is true"
             " (circles; away from the dashed line they would have falsified the test's level), and"
             " where it is not the null of this test, or rests on an assumption that was planted to"
-            " be false (squares). <b>b</b> Data sets whose interval holds the truth.",
+            " be false (squares). <b>b</b> Data sets whose interval holds the truth. A row has a"
+            " point for each p-value or estimate of the condition, in the order of the tables.",
         ),
         *[part for test in tests.values() for part in _rates(test, number_of.table())],
         *_estimates(evidence, number_of.table()),

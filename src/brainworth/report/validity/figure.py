@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,34 @@ KINDS = {
 }
 NAMES = {
     "rsa": "RSA",
+    "alignment": "alignment",
+    "encoding_gap": "encoding gap",
+    "rdm_gap": "gap of RDMs",
     "fingerprinting": "fingerprinting",
     "heteroscedasticity": "heteroscedasticity",
+    "variance_reliability": "stability of the variance",
+    "variance_predictability": "predictability of the variance",
     "variance_blindness": "variance head",
 }
 #: How the words of a p-value or an estimate are printed.
-WORDS = {"cv": "CV", "ratio": "Q75/Q25", "rdm": "RDM", "exchange_within_session": "in session"}
-_ROW_MM = 3.9
+WORDS = {
+    "cv": "CV",
+    "ratio": "Q75/Q25",
+    "rdm": "RDM",
+    "exchange_within_session": "in session",
+    "pattern_correlation": "pattern correlation",
+    "shared_fraction": "shared fraction",
+    "voxel_split": "voxel split",
+    "disjoint": "disjoint contrasts",
+    "across_subjects": "across subjects",
+    "across_subjects_adjusted": "across subjects without the schedule",
+    "own_patterns": "own patterns",
+    "own_other_trials": "own patterns of other trials",
+    "others_patterns": "others' patterns",
+    "others_variance": "others' variances",
+}
+_ROW_MM = 3.6
+_SPREAD = 0.8  # of a row, for its points
 
 
 def draw(paths: Sequence[str | Path], png: str | Path, pdf: str | Path) -> None:
@@ -60,21 +81,9 @@ def named(name: str) -> str:
 
 
 def drawing(tests: Sequence[dict[str, Any]]) -> Figure:
-    """Draw the figure from the data of each test."""
-    rates = [
-        (f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}: {named(row['test'])}", row)
-        for data in tests
-        for cell in data["cells"]
-        for row in cell["rates"]
-        if row["kind"] in KINDS
-    ]
-    covered = [
-        (f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}: {named(row['estimate'])}", row)
-        for data in tests
-        for cell in data["cells"]
-        for row in cell["estimates"]
-        if row["coverage"] is not None
-    ]
+    """Draw the figure from the data of each test: a row a condition, a point a p or an estimate."""
+    rates = _by_cell(tests, "rates", lambda row: row["kind"] in KINDS)
+    covered = _by_cell(tests, "estimates", lambda row: row["coverage"] is not None)
     heights = [max(len(rates), 2), max(len(covered), 2)]
     figure = style.new_figure(24 + _ROW_MM * sum(heights))
     first, second = figure.subplots(2, 1, height_ratios=heights)
@@ -84,26 +93,48 @@ def drawing(tests: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _rates(axes: Axes, rows: list[tuple[str, dict]], alpha: float) -> None:
-    for place, (_, row) in enumerate(rows):
-        label, color, marker = KINDS[row["kind"]]
-        found = [(100 * row["rate"], [100 * bound for bound in row["interval"]])]
-        look = {"color": color, "marker": marker, "label": label, "horizontal": True}
-        style.points(axes, [place], found, **look)
+def _by_cell(
+    tests: Sequence[dict[str, Any]], key: str, shown: Callable[[dict], bool]
+) -> list[tuple[str, list[dict]]]:
+    """Return what is shown of each condition, with its name; without any it is left out."""
+    cells = [
+        (
+            f"{NAMES.get(data['test'], data['test'])}, {cell['cell']}",
+            [row for row in cell[key] if shown(row)],
+        )
+        for data in tests
+        for cell in data["cells"]
+    ]
+    return [(label, rows) for label, rows in cells if rows]
+
+
+def _places(place: int, n: int) -> list[float]:
+    """Return where the points of a row go: below each other, from its middle."""
+    return [place + _SPREAD * ((k + 0.5) / n - 0.5) for k in range(n)]
+
+
+def _rates(axes: Axes, cells: list[tuple[str, list[dict]]], alpha: float) -> None:
+    for place, (_, rows) in enumerate(cells):
+        for y, row in zip(_places(place, len(rows)), rows, strict=True):
+            label, color, marker = KINDS[row["kind"]]
+            found = [(100 * row["rate"], [100 * bound for bound in row["interval"]])]
+            look = {"color": color, "marker": marker, "label": label, "horizontal": True}
+            style.points(axes, [y], found, **look)
     axes.axvline(100 * alpha, color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
-    _named(axes, [label for label, _ in rows])
+    _named(axes, [label for label, _ in cells])
     axes.set_xlim(-1.5, 101.5)
     axes.set_xlabel("rejected (%)")
     style.title(axes, "a", f"Rejections at p ≤ {alpha:g}; dashed: {percent(alpha)} %")
 
 
-def _coverage(axes: Axes, rows: list[tuple[str, dict]], level: float) -> None:
-    for place, (_, row) in enumerate(rows):
-        bounds = [100 * bound for bound in row["coverage_interval"]]
-        look = {"color": style.GREEN, "marker": "o", "horizontal": True}
-        style.points(axes, [place], [(100 * row["coverage"], bounds)], **look)
+def _coverage(axes: Axes, cells: list[tuple[str, list[dict]]], level: float) -> None:
+    for place, (_, rows) in enumerate(cells):
+        for y, row in zip(_places(place, len(rows)), rows, strict=True):
+            bounds = [100 * bound for bound in row["coverage_interval"]]
+            look = {"color": style.GREEN, "marker": "o", "horizontal": True}
+            style.points(axes, [y], [(100 * row["coverage"], bounds)], **look)
     axes.axvline(100 * level, color=style.INK, linewidth=0.8, linestyle=(0, (4, 2)))
-    _named(axes, [label for label, _ in rows])
+    _named(axes, [label for label, _ in cells])
     axes.set_xlim(-1.5, 101.5)
     axes.set_xlabel("truth inside the interval (%)")
     style.title(axes, "b", f"Coverage of {percent(level)} % intervals (dashed)")
