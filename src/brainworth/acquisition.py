@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 from pathlib import Path
 
 from brainworth import doctor
@@ -53,8 +54,10 @@ def answer(given: argparse.Namespace, study: Config) -> tuple[str, int]:
     if given.command == "doctor":
         findings = doctor.examine(study, root)
         return report(findings), int(any(finding.level == "PROBLEM" for finding in findings))
-    if not (given.bandwidth_mbit > 0 and given.latency_ms >= 0):
-        raise BrainworthError("--bandwidth-mbit must be above 0 and --latency-ms not below 0")
+    if not (0 < given.bandwidth_mbit < math.inf and 0 <= given.latency_ms < math.inf):
+        raise BrainworthError(
+            "--bandwidth-mbit must be above 0 and --latency-ms not below 0, both finite"
+        )
     network = plan.Network(given.bandwidth_mbit, given.latency_ms)
     where = store.store_of(study.data, root)
     if study.rdms.file is None and study.data.source == "local":

@@ -86,6 +86,8 @@ def test_verdicts(tmp_path, rows, verdict, reason):
         ({"key": "better.interval", "relation": "excludes", "value": 0.7}, True),
         ({"key": "better.interval", "relation": "excludes", "value": 0.5}, False),
         ({"key": "value.estimate", "relation": "above", "value": 0.45}, False),
+        ({"key": "better.interval", "relation": "inside_bound", "value": 0.6}, True),
+        ({"key": "better.interval", "relation": "inside_bound", "value": 0.5}, False),
         ({"key": "value.estimate", "relation": "below", "value": 0.46}, True),
     ],
 )

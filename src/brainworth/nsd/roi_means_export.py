@@ -43,7 +43,12 @@ def export_study(study: Path, folder: Path) -> list[Path]:
     written = []
     for extract in extracts:
         written.append(folder / f"{extract.stem.removeprefix('betas_')}.h5")
-        write(written[-1], means_of(extract, simulated=simulated))
+        try:
+            write(written[-1], means_of(extract, simulated=simulated))
+        except OSError as error:
+            raise BrainworthError(
+                f"{written[-1]} cannot be written ({error}); give a folder that can be"
+            ) from None
     return written
 
 

@@ -64,7 +64,7 @@ def _caption(evidence: Evidence) -> str:
             " stimuli. <b>b</b> Held-out stimuli that are identified by the mean of the other"
             " subjects. <b>c</b> Share of a subject's"
             " stimulus-driven variance that is predicted from the others.",
-            "Diamonds: planted, an upper bound of what can be found." if truth else "",
+            "Diamonds: planted." if truth else "",
             "Identification at chance, or a shared fraction whose interval reaches zero,"
             " would have falsified that alignment recovers anything.",
         )

@@ -92,7 +92,7 @@ def _verdict(
     if source in OTHER_DATA and claim.test not in THEORY:
         return {"verdict": OTHER_DATA[source], "reason": None}
     if n_agree == n:
-        verdict = "reproduced"
+        verdict = claim.holds_as or "reproduced"
         if n_explained == n:
             verdict = "reproduced but explained by the null"
     elif n_agree == 0:
@@ -191,6 +191,8 @@ def _check(
             return value > check.value
         case "below":
             return value < check.value
+        case "inside_bound":
+            return -check.value <= value[0] and value[1] <= check.value
 
 
 def _alpha(level: float | None, claim: ClaimEntry) -> float:

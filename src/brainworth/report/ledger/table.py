@@ -54,7 +54,7 @@ def unanswered(answers: list[dict[str, Any]]) -> list[str]:
 
 def _statement(answer: dict[str, Any]) -> str:
     place = layout.sentence_case(escape(answer["place"]))
-    remark = f" <i>{escape(answer['remark'])}</i>" if answer["remark"] else ""
+    remark = f"<br/><i>{escape(answer['remark'])}</i>" if answer["remark"] else ""
     return f"{place}: {escape(answer['statement'])}{remark}"
 
 
