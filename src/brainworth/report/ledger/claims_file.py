@@ -29,8 +29,8 @@ class Check(Section):
     """A question with a yes-or-no answer in every region.
 
     ``significant`` compares a p-value with 1 minus the study's interval; ``contains`` and
-    ``excludes`` look for `value` in an interval; ``inside_bound`` asks whether a whole interval lies
-    within plus or minus `value`, so that little data do not pass for no effect.
+    ``excludes`` look for `value` in an interval; ``inside_bound`` asks whether a whole interval
+    lies within plus or minus `value`, so that little data do not pass for no effect.
     """
 
     key: str
@@ -94,7 +94,7 @@ class ClaimEntry(Section):
     planted: str | None = None
     #: Other statements of the same source that cannot be true together with this one.
     contradicts: list[str] = Field(default_factory=list)
-    #: What to say instead of "reproduced", where a statement is true by definition or by assumption.
+    #: What to say instead of "reproduced" of what is true by definition or under assumptions.
     holds_as: str | None = None
     #: Why no result can answer it.
     not_testable: str | None = None
