@@ -12,6 +12,7 @@ from brainworth import results, ridge
 from brainworth.erosion import (
     planted_variance,
     variance,
+    variance_ceiling,
     variance_halves,
     variance_predictability,
     variance_prediction,
@@ -221,3 +222,24 @@ def test_of_a_study(study):
     log_variance[2] = log_variance[0]
     known = planted_variance.predictability(log_variance, study.extracts, ["subj01", "subj03"])
     assert known == {"patterns": 0.0, "shared_r2": pytest.approx(1)}
+
+
+def test_ceilings_of_samples_are_those_of_repeated_stimuli():
+    """Weights are multiplicities: the same as repeating rows; and one plus noise is known."""
+    rng = np.random.default_rng(5)
+    profiles, sampling = rng.standard_normal((3, 30)), rng.uniform(0.05, 0.15, (3, 30))
+    weights = rng.multinomial(30, np.full(30, 1 / 30), size=4)
+    found = variance_ceiling.true_share(profiles, sampling, weights)
+    largest = variance_ceiling.largest(profiles, sampling, weights)
+    for row, top, counts in zip(found, largest, weights, strict=True):
+        drawn = np.repeat(np.arange(30), counts)
+        own = 1 - sampling[:, drawn].mean(axis=1) / profiles[:, drawn].var(axis=1)
+        np.testing.assert_allclose(row, own)
+        product = []
+        for s in range(3):
+            rest = np.arange(3) != s
+            mean = profiles[rest].mean(axis=0)[drawn].var()
+            noise = sampling[rest].sum(axis=0)[drawn].mean() / 4
+            product.append(own[s] * (1 - noise / mean))
+        assert top == pytest.approx(np.mean(product))
+    assert (variance_ceiling.largest(0.1 * profiles, sampling, weights) == 0).all()

@@ -19,7 +19,13 @@ import numpy as np
 from tqdm import tqdm
 
 from brainworth.erosion import responses as shared
-from brainworth.erosion import schedule, variance, variance_halves, variance_readings
+from brainworth.erosion import (
+    schedule,
+    variance,
+    variance_ceiling,
+    variance_halves,
+    variance_readings,
+)
 from brainworth.erosion import variance_prediction as prediction
 from brainworth.erosion.compiled import in_blocks
 from brainworth.erosion.variance_predictors import (
@@ -331,27 +337,24 @@ def _ceilings(
 ) -> dict:
     """Return the largest R2 that sampling allows, and what others' variances predict below it."""
     logs = np.stack([seen.logs for seen, _, _ in found])
-    sampling = np.array([one.sampling.mean() for _, _, one in found])
-    total = np.mean(logs**2, axis=1)
-    ceiling = 1 - sampling / total
-    row: dict = {"ceiling": {"estimate": float(ceiling.mean()), "unit": "R2", "n": len(found)}}
+    sampling = np.stack([one.sampling for _, _, one in found])
+    ones = np.ones((1, logs.shape[1]))
+    ceiling = variance_ceiling.true_share(logs, sampling, ones).mean()
+    row: dict = {"ceiling": {"estimate": float(ceiling), "unit": "R2", "n": len(found)}}
     if len(found) < 2:
         return row | {"shared_r2": None, "shared_r2_reason": ONE_SUBJECT}
-    n = len(found) - 1
-    reliability = []
-    for number in range(len(found)):
-        rest = np.arange(len(found)) != number
-        noise = sampling[rest].sum() / n**2
-        reliability.append(1 - noise / np.mean(logs[rest].mean(axis=0) ** 2))
-    largest = float(np.mean(ceiling * np.array(reliability)))
-    if not (ceiling.mean() > 0 and min(reliability) > 0 and largest > 0):
+    largest = variance_ceiling.largest(logs, sampling, ones)
+    # The ceiling is as uncertain as what is divided by it: both are resampled.
+    by_draw = variance_ceiling.largest(logs, sampling, weights)
+    kept = by_draw > 0
+    if not (largest[0] > 0 and np.mean(~kept) <= (1 - interval) / 2):
         return row | {"shared_r2": None, "shared_r2_reason": NO_TRUE_VARIANCE}
     errors = [one.by_others.after for _, _, one in found]
     estimate = np.mean([prediction.r2(one)[0] for one in errors])
     draws = np.mean([prediction.r2_resampled(one, weights) for one in errors], axis=0)
     row["shared_r2"] = {
-        "estimate": float(estimate) / largest,
-        "interval": [bound / largest for bound in percentile_interval(draws, interval)],
+        "estimate": float(estimate / largest[0]),
+        "interval": list(percentile_interval(draws[kept] / by_draw[kept], interval)),
         "unit": "R2 without sampling",
     }
     return row
