@@ -27,7 +27,7 @@ def methods(evidence: Evidence) -> list[Flowable]:
             f"<b>Null</b> ({whole(data['n_surrogates'])} surrogates). Within-stimulus contrasts of"
             " all stimuli are rotated into one another with all their voxels, which is exact for"
             f" homoscedastic Gaussian noise of any covariance {cite('rotation')}; twice, with"
-            " different blocks of stimuli, so that nothing of the effect stays in the null.",
+            " different blocks of stimuli, so that little of the effect stays in the null.",
             "<b>Orthogonal contrasts.</b> Three repetitions hold two orthogonal contrasts, whose"
             " squares are independent for Gaussian noise unless the variance differs between"
             " stimuli. Their correlation is pooled over the choice of the repetition that is"
