@@ -31,7 +31,7 @@ from straightforward.clock import Clock
 from threadpoolctl import threadpool_limits
 
 from brainworth import config
-from brainworth.erosion import fingerprinting, heteroscedasticity, measure, rdms, rsa
+from brainworth.erosion import fingerprinting, heteroscedasticity, measure, rdm_gap, rdms, rsa
 
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "V1"
@@ -98,6 +98,30 @@ def agree_rsa(ours: dict, theirs: dict) -> None:
     near(region["corrected"]["interval"]["percentile"], theirs["corrected"]["percentile"], 1e-8)
 
 
+def run_rdm_gap(extracts: dict[str, Path], regions: list[str], given: dict, seed: int) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rdms.h5"
+        measure.write(path, extracts, regions, seed, noise="none")
+        return rdm_gap.analyse(rdms.read(path), **given, interval=0.95, seed=seed)
+
+
+def agree_rdm_gap(ours: dict, theirs: dict) -> None:
+    region = ours["regions"][0]
+    population = region["published"]["population"]
+    near(population["p"], theirs["p"], 1e-12)
+    near(population["null_mean"], theirs["null_mean"], 1e-6)
+    found = {
+        **region["published"],
+        "same_target": region["same_target"]["gap"],
+        "noise_free": region["noise_free"]["population"],
+    }
+    for name, value in theirs["estimate"].items():
+        near(found[name]["estimate"], value, 1e-8)
+        near(found[name]["interval"], theirs["interval"][name], 1e-6)
+    own = region["noise_free"]["own_advantage"]
+    near(own["estimate"], theirs["own_advantage"], 1e-8)
+
+
 def run_fingerprinting(extracts: dict, regions: list[str], given: dict, seed: int) -> dict:
     return fingerprinting.analyse(extracts, regions, **given, interval=0.95, seed=seed)
 
@@ -153,6 +177,24 @@ TESTS = {
             **{"all_bootstrap": 1000, "jackknife": 2, "crossnobis_subjects": 1},
         },
         agree_rsa,
+    ),
+    "rdm_gap": Compared(
+        run_rdm_gap,
+        {
+            "comparison": "spearman",
+            "n_permutations": 200,
+            "n_labellings": 50000,
+            "n_bootstrap": 100,
+        },
+        {
+            **{"permutations": 200, "all_permutations": 200, "bootstrap": 100},
+            **{"all_bootstrap": 100, "jackknife": SMALL["stimuli"]},
+        },
+        {
+            **{"permutations": 3, "all_permutations": 2000, "bootstrap": 3},
+            **{"all_bootstrap": 1000, "jackknife": 3},
+        },
+        agree_rdm_gap,
     ),
     "fingerprinting": Compared(
         run_fingerprinting,

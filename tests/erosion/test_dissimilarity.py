@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from brainworth.erosion.dissimilarity import correlation_rdm
+from brainworth.erosion.dissimilarity import correlation_rdm, euclidean_rdm
 from brainworth.errors import BrainworthError
 
 
@@ -71,3 +71,10 @@ def test_a_pattern_with_nan_is_named(rng, value):
 def test_patterns_of_a_wrong_shape_are_refused(shape):
     with pytest.raises(BrainworthError, match="at least 2"):
         correlation_rdm(np.ones(shape))
+
+
+@pytest.mark.parametrize("n_voxels", [3, 40])
+def test_euclidean_rdm_equals_scipy(rng, n_voxels):
+    patterns = rng.standard_normal((23, n_voxels)) + 100 * rng.standard_normal(n_voxels)
+    np.testing.assert_allclose(euclidean_rdm(patterns), pdist(patterns), rtol=1e-9)
+    assert euclidean_rdm(patterns[[0, 0, 1]])[0] == 0

@@ -140,6 +140,45 @@ def test_surrogates_of_a_region_do_not_depend_on_the_others(region):
     np.testing.assert_allclose(draw([made, few])[1][0], draw([few])[0][0], rtol=1e-3)
 
 
+@pytest.mark.parametrize(("n_voxels", "n_splits"), [(40, 0), (40, 2), (1500, 0), (1500, 2)])
+def test_surrogates_equal_rotations_of_the_voxels(n_voxels, n_splits):
+    item = plant(np.random.default_rng(7), n_subjects=1, n=30, n_voxels=n_voxels)[0][0]
+    made = variance_halves.region_of(item, n_splits, np.random.default_rng(2))
+    layout = made.layout
+    found = variance_halves.surrogates(
+        [made], 5, np.random.default_rng(3), lambda _, one: (one.profile, one.halves, one.pairs)
+    )[0]
+    rng = np.random.default_rng(3)
+    inner, outer = (variance_halves._blocks(layout, rng) for _ in range(2))
+    back = [(block, variance_halves._rotations(rng, 1, block.size)[0]) for block in outer + inner]
+    turns = [
+        [(block, variance_halves._rotations(rng, 5, block.size)) for block in blocks]
+        for blocks in (inner, outer)
+    ]
+    for draw in range(5):
+        values = made.values.astype(float)
+        once = [(block, turn[draw]) for blocks in turns for block, turn in blocks]
+        for block, turn in [*back, *once]:
+            values[block] = turn @ values[block]
+        rotated = variance_halves.Region("subj01", "V1", values, made.members, layout)
+        expected = variance_halves.measure(rotated)
+        for kept, name in zip(found, ("profile", "halves", "pairs"), strict=True):
+            np.testing.assert_allclose(kept[draw], getattr(expected, name), rtol=1e-4, atol=1e-5)
+
+
+def test_both_rotations_leave_little_of_the_effect():
+    counts = np.full(600, 2)
+    stimulus = np.repeat(np.arange(600), counts)
+    layout = variance.contrasts_of(np.zeros((1200, 1)), stimulus, 600)
+    expected = np.exp(np.random.default_rng(4).normal(size=600) / 2)
+    rng = np.random.default_rng(5)
+    before = expected.std()
+    for _ in range(2):
+        for block in variance_halves._blocks(layout, rng):
+            expected[block] = expected[block].mean()
+    assert expected.std() < 0.1 * before
+
+
 def test_relabelling_keeps_stimuli_among_those_shown_as_often():
     degrees = np.array([1, 2, 1, 2, 2, 1])
     drawn = shared_variance.draw(1, ["subj01"], [degrees], 50)[0]

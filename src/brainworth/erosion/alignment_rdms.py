@@ -10,17 +10,16 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from brainworth.erosion import resample
 from brainworth.erosion.alignment_folds import Aligned
 from brainworth.erosion.compare import compare, standardise
-from brainworth.erosion.dissimilarity import correlation_rdm
+from brainworth.erosion.dissimilarity import correlation_rdm, euclidean_rdm
 from brainworth.erosion.procrustes import rotation
 from brainworth.stats import percentile_interval
 
 VARIANTS = ("raw", "truncated", "aligned")
-DISTANCES = {"correlation": correlation_rdm, "euclidean": pdist}
+DISTANCES = {"correlation": correlation_rdm, "euclidean": euclidean_rdm}
 
 
 def published(folds: list[Aligned]) -> float:

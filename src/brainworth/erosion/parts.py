@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainworth.erosion.responses import SharedResponses
+from brainworth.erosion.responses import SharedResponses, mean_patterns
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,6 @@ def split(item: SharedResponses) -> Parts:
     )
     means, counts = [], []
     for chosen in (in_first, ~in_first):
-        count = np.bincount(item.stimulus[chosen], minlength=n)
-        total = np.zeros((n, item.n_voxels))
-        np.add.at(total, item.stimulus[chosen], item.values[chosen])
-        means.append(total / count[:, None])
-        counts.append(count)
+        means.append(mean_patterns(item, chosen))
+        counts.append(np.bincount(item.stimulus[chosen], minlength=n))
     return Parts(*means, *counts, float(np.mean(~alone)))

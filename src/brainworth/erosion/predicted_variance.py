@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 
 from brainworth import ridge
 from brainworth.erosion import gaussian_head, variance, variance_nulls
@@ -76,8 +77,7 @@ def prepare(
         patterns = shared.mean_patterns(item)
         centred = patterns - patterns.mean(axis=0)
         # The components come from means, which say nothing about Gaussian deviations from them.
-        left, size, right = np.linalg.svd(centred, full_matrices=False)
-        axes = right[:n_components].T
+        scores, axes = _principal(centred, n_components)
         projected = every.values @ axes
         scale = np.sqrt(np.mean(projected**2, axis=0))
         targets = {
@@ -93,7 +93,7 @@ def prepare(
             "roi_mean": patterns.mean(axis=1, keepdims=True),
             "components": centred @ axes / scale,
         }
-        kept.append((item, means, left[:, :n_components] * size[:n_components], every.degrees))
+        kept.append((item, means, scores, every.degrees))
     subject = found[0].subject
     observed = [variance.variance_profile(each)[None] for each in products]
     rng = stream(seed, "variance blindness", "rotation", subject)
@@ -332,6 +332,19 @@ def _with_truth(
 def _components(scores: np.ndarray, n: int) -> np.ndarray:
     left, size, _ = np.linalg.svd(scores - scores.mean(axis=0), full_matrices=False)
     return left[:, :n] * size[:n]
+
+
+def _principal(centred: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores (I, n) and axes (V, n) of the leading components of patterns (I, V).
+
+    From inner products over the shorter side, which are much faster than a decomposition.
+    """
+    wide = centred.shape[0] < centred.shape[1]
+    gram = centred @ centred.T if wide else centred.T @ centred
+    vectors = eigh(gram, subset_by_index=[len(gram) - n, len(gram) - 1])[1][:, ::-1]
+    axes = centred.T @ vectors if wide else vectors
+    axes /= np.linalg.norm(axes, axis=0)
+    return centred @ axes, axes
 
 
 def _cv2(products: variance.Products, profile: np.ndarray) -> float:

@@ -241,9 +241,9 @@ def mean_patterns(responses: SharedResponses, trials: np.ndarray | None = None) 
     counts = np.bincount(stimulus, minlength=responses.n_stimuli)
     if not counts.all():
         raise ValueError("every stimulus needs at least one of the chosen trials")
-    total = np.zeros((responses.n_stimuli, responses.n_voxels))
-    np.add.at(total, stimulus, responses.values[used])
-    return total / counts[:, None]
+    order = np.flatnonzero(used)[np.argsort(stimulus, kind="stable")]
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return np.add.reduceat(responses.values[order], first, axis=0) / counts[:, None]
 
 
 def repetition_patterns(responses: SharedResponses, n: int) -> np.ndarray:

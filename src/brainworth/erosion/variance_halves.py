@@ -25,8 +25,15 @@ from brainworth.erosion import responses as shared
 from brainworth.erosion import variance
 from brainworth.erosion.variance_nulls import random_rotations
 
-_BLOCK = 32  # stimuli whose contrasts are rotated into one another: at most 64 contrasts
+# Stimuli whose contrasts are rotated into one another; the time grows with them. After both
+# rotations, the spread of variances over contrasts is down to itself over the number of contrasts
+# of a block: to a few percent.
+_BLOCK = 16
 _CHUNK = 20  # surrogates whose statistics are computed at a time
+# Voxels, and voxels times surrogates, that are rotated at a time: the products stay in the cache.
+_TILE, _CELLS = 1024, 2048
+# With fewer voxels a rotated contrast may be so short that inner products round it away.
+_FEWEST_FOR_GRAM = 128
 _TURNS = np.array([0.0, 2.0, 4.0]) * np.pi / 3  # each repetition once the odd one out
 
 
@@ -173,36 +180,77 @@ def surrogates(
     """
     layout = regions[0].layout
     inner, outer = (_blocks(layout, rng) for _ in range(2))
-    edges = np.cumsum([0, *(region.n_voxels for region in regions)])
-    values = np.hstack([region.values for region in regions])
     # Data and surrogates are all rotated, by rotations of one law, from the same hidden point, so
     # that they are exchangeable (Besag & Clifford 1989, Biometrika 76, 633-642).
-    for blocks in (outer, inner):
-        for block in blocks:
-            values[block] = _rotations(rng, 1, block.size)[0] @ values[block]
-    hidden = [values[block] for block in inner]
-    mixed = values
+    back = [(block, _rotations(rng, 1, block.size)[0]) for block in [*outer, *inner]]
+    hidden = [_rotated(region.values, back) for region in regions]
     first, second = _contrasts_of_three(layout)
     places = [_places(block, first, second) for block in outer]
     kept: list[list[tuple[np.ndarray, ...]]] = [[] for _ in regions]
     for start in range(0, n, _CHUNK):
         m = min(_CHUNK, n - start)
-        squares = [np.empty((m, len(values), 1 + r.members.shape[1])) for r in regions]
-        products = [np.empty((m, first.size)) for _ in regions]
-        turns = [[_rotations(rng, m, block.size) for block in blocks] for blocks in (inner, outer)]
-        for draw in range(m):
-            for block, turn, own in zip(inner, turns[0], hidden, strict=True):
-                mixed[block] = turn[draw] @ own
-            for block, turn, (here, one, other) in zip(outer, turns[1], places, strict=True):
-                rotated = turn[draw] @ mixed[block]
-                for number, region in enumerate(regions):
-                    own = rotated[:, edges[number] : edges[number + 1]]
-                    products[number][draw, here] = np.einsum("iv,iv->i", own[one], own[other])
-                    squares[number][draw, block] = _squares(own, region.members)
-        for number, region in enumerate(regions):
-            found = _measured(region, squares[number], products[number], first, second)
+        turns = [
+            [(block, _rotations(rng, m, block.size)) for block in blocks]
+            for blocks in (inner, outer)
+        ]
+        for number, (region, values) in enumerate(zip(regions, hidden, strict=True)):
+            squares = np.zeros((m, len(values), 1 + region.members.shape[1]))
+            products = np.zeros((m, first.size))
+            _add_rotated(values, region.members, turns, places, squares, products)
+            found = _measured(region, squares, products, first, second)
             kept[number].append(keep(number, found))
     return [tuple(np.concatenate(column) for column in zip(*parts, strict=True)) for parts in kept]
+
+
+def _add_rotated(
+    values: np.ndarray,
+    members: np.ndarray,
+    turns: list[list[tuple[np.ndarray, np.ndarray]]],
+    places: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    squares: np.ndarray,
+    products: np.ndarray,
+) -> None:
+    """Rotate contrasts (D, V) m times, and add up their squares and products over voxels.
+
+    Parameters
+    ----------
+    turns : two lists of (block, rotations)
+        Blocks of contrasts and rotations of shape (m, n, n), one after the other.
+    places : list over blocks of the second rotation
+        From `_places`.
+    squares : array of shape (m, D, 1 + K)
+    products : array of shape (m, J)
+    """
+    inner, outer = turns
+    m = len(squares)
+    by_voxel = members.size > 0 or values.shape[1] < _FEWEST_FOR_GRAM
+    at_once = max(1, _CELLS // min(_TILE, values.shape[1]))
+    for start in range(0, m, at_once):
+        draws = slice(start, min(start + at_once, m))
+        grams = [0.0] * len(outer)
+        for left in range(0, values.shape[1], _TILE):
+            tile = slice(left, left + _TILE)
+            mixed = np.empty((draws.stop - start, *values[:, tile].shape), dtype=np.float32)
+            for block, turn in inner:
+                mixed[:, block] = turn[draws] @ values[block, tile]
+            for number, ((block, turn), (here, one, other)) in enumerate(
+                zip(outer, places, strict=True)
+            ):
+                own = mixed[:, block]
+                if by_voxel:
+                    own = turn[draws] @ own
+                    squares[draws, block] += _squares(own, members[tile])
+                    products[draws, here] += np.einsum("miv,miv->mi", own[:, one], own[:, other])
+                else:
+                    grams[number] = grams[number] + own @ own.swapaxes(1, 2)
+        if not by_voxel:
+            # Inner products of contrasts are rotated in place of their many voxels.
+            for (block, turn), (here, one, other), gram in zip(outer, places, grams, strict=True):
+                half = turn[draws] @ gram
+                squares[draws, block, 0] = np.einsum("mij,mij->mi", half, turn[draws])
+                products[draws, here] = np.einsum(
+                    "mij,mij->mi", half[:, one], turn[draws][:, other]
+                )
 
 
 def _blocks(layout: variance.Contrasts, rng: np.random.Generator) -> list[np.ndarray]:
@@ -226,10 +274,18 @@ def _places(
 
 def rotated(region: Region, rng: np.random.Generator) -> variance.Contrasts:
     """Draw one surrogate of a region, with all its voxels."""
-    values = region.values.copy()
-    for block in [*_blocks(region.layout, rng), *_blocks(region.layout, rng)]:
-        values[block] = _rotations(rng, 1, block.size)[0] @ values[block]
+    blocks = [*_blocks(region.layout, rng), *_blocks(region.layout, rng)]
+    turns = [(block, _rotations(rng, 1, block.size)[0]) for block in blocks]
+    values = _rotated(region.values, turns)
     return variance.Contrasts(values, region.layout.stimulus, region.layout.degrees)
+
+
+def _rotated(values: np.ndarray, turns: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Rotate blocks of contrasts (D, V), one after the other."""
+    values = values.copy()
+    for block, turn in turns:
+        values[block] = turn @ values[block]
+    return values
 
 
 def _squares(values: np.ndarray, members: np.ndarray) -> np.ndarray:

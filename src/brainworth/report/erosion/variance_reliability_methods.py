@@ -27,8 +27,8 @@ def methods(evidence: Evidence) -> list[Flowable]:
             f"<b>Null</b> ({whole(data['n_surrogates'])} surrogates). Within-stimulus contrasts of"
             " all stimuli are rotated into one another with all their voxels, which is exact for"
             " Gaussian noise of one variance in all trials and any covariance of voxels"
-            f" {cite('rotation')}; twice, with"
-            " different blocks of stimuli, so that nothing of the effect stays in the null.",
+            f" {cite('rotation')}; twice, with different blocks of stimuli, so that little of the"
+            " effect stays in the null.",
             "<b>Orthogonal contrasts.</b> Three repetitions hold two orthogonal contrasts, whose"
             " squares are independent for Gaussian noise unless the variance differs between"
             " stimuli, or between trials for another reason (arousal, motion). Their correlation is"
