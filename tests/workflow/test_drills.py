@@ -29,6 +29,7 @@ def assert_same(project: Project, reference: Project, study: str = "tiny") -> No
     ]
 
 
+@pytest.mark.drills
 def test_a_job_and_then_the_main_process_killed_in_each_stage(project, finished):
     for stage in STAGES:
         with drills.running(project) as run:
@@ -45,6 +46,7 @@ def test_a_job_and_then_the_main_process_killed_in_each_stage(project, finished)
     assert project.planned() == set()
 
 
+@pytest.mark.drills
 def test_a_few_kills_at_random_moments(project, finished):
     seed = int(os.environ.get("BRAINWORTH_DRILL_SEED", "3"))
     kills = drills.random_kills(project, n=3, seed=seed, whole_run_s=20)
