@@ -28,7 +28,8 @@ plan: .venv/run.stamp ## say what a study costs in bytes, disk and time, before 
 doctor: .venv/run.stamp ## examine this machine and the source of a study's data
 	$(BIN)/brainworth doctor $(STUDY)
 
-test: lint unit workflow ## set up and run all checks and tests
+test: lint ## set up and run all checks and tests
+	$(MAKE) --no-print-directory --output-sync=target -j 2 unit workflow
 
 lint: .venv/test.stamp ## formatting and style of Python and Snakemake code
 	$(BIN)/ruff check .
