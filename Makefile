@@ -54,8 +54,8 @@ test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root;
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SLURM_PACKAGES); fi
 	.venv-slurm/bin/pytest -q -m slurm tests/slurm
 
-test-drills: .venv/test.stamp ## kill a run at 25 random moments (minutes to an hour)
-	$(BIN)/pytest -q -m drills tests/workflow/test_drills.py
+test-drills: .venv/test.stamp ## kill runs in each stage and at 25 random moments; studies at the edge (an hour)
+	$(BIN)/pytest -q -m drills tests/workflow
 
 bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/rsa.py

@@ -73,6 +73,7 @@ def test_many_kills_at_random_moments(tmp_path, project, capsys):
     assert_same(project, undisturbed, study)
 
 
+@pytest.mark.drills
 def test_a_second_snakemake_is_refused_and_the_first_goes_on(editable, finished):
     for path in (editable.folder / "results/tiny/erosion").glob("*.json"):
         path.unlink()
@@ -97,6 +98,7 @@ def small_disk(tmp_path):
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.drills
 def test_a_full_disk_leaves_no_short_file(editable, finished, small_disk):
     data = editable.folder / "results/tiny/data"
     target = editable.folder / "results/tiny/data/betas_subj01.h5"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from project import TINY
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.drills]
 
 
 def overlay(*tests, **changes):
