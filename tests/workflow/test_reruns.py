@@ -41,7 +41,7 @@ CONFIG_EDITS = {
     ("erosion", "variance_blindness", "n_folds"): (4, {"variance_blindness"} | REPORT),
     ("erosion", "validity", "n_draws"): (200, set()),
     ("erosion", "tests"): (["rsa", "fingerprinting"], {"planted"} | REPORT),
-    ("study",): ("another", EVERYTHING),
+    ("study",): ("another", SEEDED),
     ("subjects",): (["subj01", "subj03"], FROM_MATCHING),
     ("rdms", "label"): ("elsewhere", set()),
     ("interval",): (0.9, TESTS | REPORT),
