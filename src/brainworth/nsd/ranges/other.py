@@ -7,10 +7,13 @@ themselves are asked for all at once, beforehand. Where a few voxels would take 
 
 from __future__ import annotations
 
+import atexit
 import bisect
+import ctypes
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -25,6 +28,13 @@ BATCH_BYTES = 2**26  # of chunks in memory at a time
 
 #: Takes ranges (start, stop), returns their bytes in the same order.
 ReadMany = Callable[[list[tuple[int, int]]], list[bytes]]
+
+
+@atexit.register
+def _close_hdf5() -> None:
+    """Close what failed reads left open, while Python lives: HDF5 would call it after its end."""
+    for library in Path(h5py.__file__).parents[1].glob("h5py.libs/libhdf5-*.so*"):
+        ctypes.CDLL(str(library)).H5close()
 
 
 class RangeFile(io.RawIOBase):
@@ -77,16 +87,22 @@ class RangeFile(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill a buffer as far as the file goes."""
-        stop = min(self._at + len(buffer), self._size)
-        try:
-            content = self._take(self._at, stop)
-        except BaseException as error:
-            self.failure = error  # HDF5 reports failures in words of its own
-            raise
-        buffer[: len(content)] = content
+        """Fill a buffer as far as the file goes; with zeros once something has failed.
+
+        An exception must not pass through HDF5, which would keep the file open until the
+        interpreter ends, and read from it then: `failure` keeps it for the caller.
+        """
+        stop = max(self._at, min(self._at + len(buffer), self._size))
+        n = stop - self._at
+        content = bytes(n)
+        if self.failure is None:
+            try:
+                content = self._take(self._at, stop)
+            except BaseException as error:
+                self.failure = error
+        buffer[:n] = content
         self._at = stop
-        return len(content)
+        return n
 
     def _take(self, start: int, stop: int) -> bytes:
         if start >= stop:
@@ -155,10 +171,15 @@ def read_voxels(
             for batch in _batches(parts):
                 source.preload([span for part in batch for span in part.spans])
                 rows = np.concatenate([part.rows for part in batch])
-                yield rows, np.concatenate([_values(dataset, part, table) for part in batch])
-    except (OSError, RuntimeError, KeyError) as error:
+                values = np.concatenate([_values(dataset, part, table) for part in batch])
+                if source.failure is not None:
+                    raise source.failure
+                yield rows, values
+    except (OSError, RuntimeError, KeyError, BrainworthError) as error:
         if source.failure is not None:
             raise source.failure from None
+        if isinstance(error, BrainworthError):
+            raise
         raise BrainworthError(
             f"{name} cannot be read as HDF5 ({error}); it is truncated or damaged: check "
             "data.bucket and data.endpoint_url"

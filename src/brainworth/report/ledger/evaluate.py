@@ -69,7 +69,6 @@ def _answer(
     n_agree = sum(row["agrees"] for row in held)
     n_explained = sum(bool(row["agrees"] and row["explained"]) for row in held)
     entry |= {
-        "digest": envelope["digest"],
         "keys": _keys(claim),
         "labels": _labels(claim),
         "decimals": _decimals(claim),
