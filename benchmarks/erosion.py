@@ -259,7 +259,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tests", nargs="+", help="default: those of config.yaml")
-    parser.add_argument("--work", type=Path, default=ROOT / "benchmarks/work", help="4 GB")
+    parser.add_argument("--work", type=Path, default=ROOT / "benchmarks/cache", help="4 GB")
     parser.add_argument("--agreement-only", action="store_true", help="do not measure times")
     return parser.parse_args()
 

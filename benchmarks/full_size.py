@@ -78,7 +78,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tests", nargs="+", help="default: those of config.yaml")
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=ROOT / "benchmarks/work", help="4 GB")
+    parser.add_argument("--work", type=Path, default=ROOT / "benchmarks/cache", help="4 GB")
     return parser.parse_args()
 
 
