@@ -18,6 +18,9 @@ if not workflow.is_main_process:
     runtime.read_frozen_config(config)
 
 try:
+    if workflow.is_main_process:
+        for _file in workflow.configfiles:
+            settings.read_file(Path(_file))  # Snakemake does not mind a key that stands twice
     CONFIG = settings.validate(config, "the configuration")
     FROM_NSD = CONFIG.rdms.file is None and CONFIG.roi_means.dir is None
     ROI_MEANS = {}

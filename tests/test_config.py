@@ -357,3 +357,21 @@ def test_slice_changes_with_the_keys_it_holds_and_not_with_others(default):
 def test_slice_of_an_unknown_key_is_a_mistake_of_the_programmer(default):
     with pytest.raises(KeyError):
         config.slice_of(default, ["erosion.rsa.nothing"])
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path, repository):
+    study = tmp_path / "twice.yaml"
+    study.write_text("study: one\nerosion:\n  rsa: {n_bootstrap: 100, n_bootstrap: 200}\n")
+    with pytest.raises(
+        BrainworthError, match=r"'n_bootstrap' stands twice, in line 3 and in line 3"
+    ):
+        config.load(repository / "config.yaml", study)
+    study.write_text("study: one\nseed: 1\nstudy: two\n")
+    with pytest.raises(BrainworthError, match=r"twice.yaml .*'study' stands twice, in line 1"):
+        config.load(repository / "config.yaml", study)
+
+
+def test_merge_keys_of_yaml_are_not_repetitions(tmp_path):
+    study = tmp_path / "merged.yaml"
+    study.write_text("base: &base {a: 1, b: 2}\nother: {<<: *base, a: 3}\n")
+    assert config.read_file(study)["other"] == {"a": 3, "b": 2}

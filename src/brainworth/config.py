@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from brainworth import strict_yaml
 from brainworth.errors import BrainworthError
 from brainworth.sections.base import Section
 from brainworth.sections.befs import Befs
@@ -128,8 +129,29 @@ def load(path: str | Path, *overlays: str | Path) -> Config:
     """
     merged: dict[str, Any] = {}
     for file in (path, *overlays):
-        merged = merge(merged, _read_yaml(Path(file)))
+        merged = merge(merged, read_file(Path(file)))
     return validate(merged, origin=" + ".join(str(file) for file in (path, *overlays)))
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read one YAML file of keys and values.
+
+    Raises
+    ------
+    BrainworthError
+        If it is missing, is not YAML, holds something else, or has a key twice.
+    """
+    try:
+        content = strict_yaml.read(path)
+    except FileNotFoundError:
+        raise BrainworthError(f"{path} does not exist; expected a YAML configuration") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise BrainworthError(f"{path} is not readable as YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise BrainworthError(f"{path} must hold keys and values, not a {type(content).__name__}")
+    return content
 
 
 def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
@@ -168,20 +190,6 @@ def slice_of(config: dict[str, Any], keys: list[str] | tuple[str, ...]) -> str:
 def schema() -> str:
     """Return the JSON schema of ``config.yaml``."""
     return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BrainworthError(f"{path} does not exist; expected a YAML configuration") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BrainworthError(f"{path} is not readable as YAML: {error}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise BrainworthError(f"{path} must hold keys and values, not a {type(content).__name__}")
-    return content
 
 
 def _explain(problem: Any) -> str:

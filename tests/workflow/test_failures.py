@@ -25,6 +25,13 @@ def test_nested_values_from_the_command_line_are_strings_and_refused(project):
     assert "erosion.rsa.n_bootstrap: Input should be a valid integer (got '500')" in text
 
 
+def test_a_key_that_stands_twice(project):
+    (project.folder / "study.yaml").write_text("study: one\nseed: 1\nseed: 2\n")
+    text = failure(project)
+    assert "study.yaml" in text
+    assert "the key 'seed' stands twice, in line 2 and in line 3" in text
+
+
 def test_missing_rdms(project):
     tests = {"tests": ["rsa"]}
     project.write_study({"study": "rdms", "rdms": {"file": "absent.mat"}, "erosion": tests})

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from brainworth import strict_yaml
 from brainworth.errors import BrainworthError
 from brainworth.sections.base import Section
 
@@ -147,7 +148,7 @@ def read(path: str | Path) -> list[ClaimEntry]:
         If the file is missing, is not YAML, or a claim is not complete; the message names it.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = strict_yaml.read(Path(path))
     except FileNotFoundError:
         raise BrainworthError(f"{path} does not exist; expected the claims ledger") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
