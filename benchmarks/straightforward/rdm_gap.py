@@ -14,6 +14,7 @@ from scipy.stats import rankdata, zscore
 
 from brainworth import stats
 from brainworth.erosion import relabel, resample
+from straightforward import intervals
 from straightforward.clock import Clock
 from straightforward.reading import matched_rows, mean_patterns, read
 
@@ -66,11 +67,10 @@ def analyse(extracts: dict[str, Path], region: str, clock: Clock, counts: dict, 
     answer["estimate"] = whole
     if counts["jackknife"] == n:
         answer["interval"] = {
-            name: stats.bca_interval(
+            name: intervals.corrected(
                 value,
                 np.array([draw[name] for draw in draws if np.isfinite(draw[name])]),
                 np.array([one[name] for one in left_out]),
-                0.95,
             )
             for name, value in whole.items()
         }

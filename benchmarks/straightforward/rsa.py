@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 
 from brainworth import stats
 from brainworth.erosion import measure, relabel, resample
+from straightforward import intervals
 from straightforward.clock import Clock
 from straightforward.reading import mean_patterns, read
 
@@ -181,6 +182,7 @@ def similarity_without_noise(
         if counts["jackknife"] == n:
             jackknife = np.array([one[name] for one in left_out])
             answer[name]["bca"] = stats.bca_interval(whole[name], of_name, jackknife, 0.95)
+            answer[name]["corrected"] = intervals.corrected(whole[name], of_name, jackknife)
         for bound in ("lower", "upper"):
             of_bound = np.array([draw[f"{name} {bound}"] for draw in draws])
             answer[name][f"ceiling_{bound}"] = np.quantile(of_bound, [0.025, 0.975])
