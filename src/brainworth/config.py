@@ -18,6 +18,7 @@ from brainworth.errors import BrainworthError
 from brainworth.sections.base import Section
 from brainworth.sections.befs import Befs
 from brainworth.sections.data import Data, Design, Rdms, RoiMeans, Simulation
+from brainworth.sections.encoder import Encoder
 from brainworth.sections.erosion import Erosion
 
 SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
@@ -59,6 +60,7 @@ class Config(Section):
     rdms: Rdms
     erosion: Erosion
     befs: Befs
+    encoder: Encoder
     interval: Annotated[float, Field(gt=0.5, lt=1)]
     report: Report
 
@@ -69,6 +71,8 @@ class Config(Section):
             ("rois", self.rois),
             ("erosion.tests", self.erosion.tests),
             ("befs.parts", self.befs.parts),
+            ("encoder.parts", self.encoder.parts),
+            ("encoder.subjects", self.encoder.subjects),
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")

@@ -1,0 +1,7 @@
+"""How far an image-to-fMRI encoder gets."""
+"""How far an image-to-fMRI encoder gets."""
+"""How far an image-to-fMRI encoder gets."""
+"""How far an image-to-fMRI encoder gets."""
+"""How far an image-to-fMRI encoder gets."""
+"""How far an image-to-fMRI encoder gets."""
+"""How far an image-to-fMRI encoder gets."""
