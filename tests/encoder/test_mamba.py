@@ -16,12 +16,8 @@ LENGTHS = (1, 7, 64, 257, 590)
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _seed():
     torch.manual_seed(3)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pair(d_model=48, d_state=24, headdim=16, chunk=64):
@@ -93,7 +89,7 @@ def test_equals_mamba2mixer(length):
             assert relative(parameter.grad, expected) < 1e-4, name
 
 
-@pytest.mark.parametrize("length", (1, 7, 64, 150, 257))
+@pytest.mark.parametrize("length", [1, 7, 64, 150, 257])
 def test_scan_equals_a_sequential_one_in_float64(length):
     inputs = scan_inputs(length)
     expected = sequential(*inputs)
@@ -106,14 +102,14 @@ def test_scan_equals_a_sequential_one_in_float64(length):
 
     assert relative(ours(*single).double(), expected) < 1e-6
     found = gradients(ours, single, weight.float())
-    for name, mine, theirs in zip("x dt A b c".split(), found, target, strict=True):
+    for name, mine, theirs in zip(["x", "dt", "A", "b", "c"], found, target, strict=True):
         if name == "A" and length == 1:
             assert torch.equal(mine, torch.zeros_like(mine))
         else:
             assert relative(mine.double(), theirs) < 1e-4, name
 
 
-@pytest.mark.parametrize("chunk", (1, 5, 16, 100, 256))
+@pytest.mark.parametrize("chunk", [1, 5, 16, 100, 256])
 def test_the_chunk_changes_nothing(chunk):
     inputs = [each.detach().float() for each in scan_inputs(100)]
     torch.testing.assert_close(
@@ -130,7 +126,7 @@ def test_small_decays_after_a_huge_one_are_not_lost():
     assert relative(found[:, after].double(), expected[:, after]) < 1e-5
 
 
-@pytest.mark.parametrize("length", (1, 7, 130))
+@pytest.mark.parametrize("length", [1, 7, 130])
 def test_finite_under_bfloat16_with_large_decays(length):
     block = Mamba2(32, 16, 16)
     with torch.no_grad():
@@ -196,7 +192,7 @@ def test_the_fused_kernel_is_used_where_it_is(monkeypatch):
     """A stand-in with the kernel's signature, since the kernel needs a GPU."""
     calls = []
 
-    def mamba_chunk_scan_combined(x, dt, A, B, C, chunk_size, D=None):  # noqa: N803
+    def mamba_chunk_scan_combined(x, dt, A, B, C, chunk_size, D=None):
         calls.append(chunk_size)
         assert B.shape[2] == C.shape[2] == 1
         return mamba.scan(x, dt, A, B[:, :, 0], C[:, :, 0], chunk_size) + D[:, None] * x

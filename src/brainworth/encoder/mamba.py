@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 #: Step sizes at the start are log-uniform in between.
@@ -92,7 +92,7 @@ class Mamba2(nn.Module):
         self.out_proj = nn.Linear(inner, d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map sequences (B, L, d_model) to sequences of the same shape; each place sees its past."""
+        """Map sequences (B, L, d_model) to such sequences; each place sees its past."""
         z, xbc, dt = self.in_proj(x).split(self.widths, dim=-1)
         xbc = F.silu(causal_conv(xbc, self.conv1d.weight, self.conv1d.bias))
         with torch.autocast(x.device.type, enabled=False):
