@@ -79,6 +79,7 @@ class Mamba2(nn.Module):
         self.n_heads = inner // headdim
         self.widths = (inner, inner + 2 * d_state, self.n_heads)
         self.inner = (inner, d_state, d_state)
+        self.state_shape = (headdim, d_state)
         self.in_proj = nn.Linear(d_model, sum(self.widths), bias=False)
         self.conv1d = nn.Conv1d(
             self.widths[1], self.widths[1], d_conv, groups=self.widths[1], padding=d_conv - 1
@@ -165,6 +166,15 @@ def scan(x: Tensor, dt: Tensor, decay: Tensor, b: Tensor, c: Tensor, chunk: int)
     if n_chunks > 1:
         y = y + carried(x, total, b, c)
     return y.flatten(1, 2)[:, :length]
+
+
+def scan_macs(length: int, chunk: int, n_heads: int, headdim: int, d_state: int) -> int:
+    """Return the multiply-accumulates of the matrix products of `scan` for one sequence."""
+    n_chunks = math.ceil(length / chunk)
+    size = math.ceil(length / n_chunks)
+    inner = n_heads * headdim
+    within = n_chunks * size**2 * (d_state + inner)
+    return within + 2 * (n_chunks - 1) * size * d_state * inner
 
 
 def carried(x: Tensor, total: Tensor, b: Tensor, c: Tensor) -> Tensor:

@@ -21,8 +21,6 @@ class Stage1Output:
         What either stream predicts.
     gate : tensor of shape (B, 2), or None
         Weights of the global and of the local stream; they sum to 1.
-    image_embedding, brain_embedding : tensors of shape (B, E), or None
-        For the contrastive term, of length 1; only if clusters were given to contrast with.
     """
 
     rois: Tensor
@@ -30,8 +28,6 @@ class Stage1Output:
     global_rois: Tensor | None = None
     local_rois: Tensor | None = None
     gate: Tensor | None = None
-    image_embedding: Tensor | None = None
-    brain_embedding: Tensor | None = None
 
 
 @dataclass
@@ -48,8 +44,6 @@ class Stage2Output:
         By which the amplitude of an image was multiplied.
     log_noise : tensor of shape (B, V), or None
         Logarithm of the variance around the prediction.
-    prior_mu, prior_log_variance : tensors of shape (B, latent), or None
-        Of a prior that depends on the image; None stands for the standard normal.
     """
 
     voxels: Tensor
@@ -57,5 +51,3 @@ class Stage2Output:
     log_variance: Tensor | None = None
     scale: Tensor | None = None
     log_noise: Tensor | None = None
-    prior_mu: Tensor | None = None
-    prior_log_variance: Tensor | None = None
