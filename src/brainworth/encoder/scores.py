@@ -41,7 +41,7 @@ _RANGES = {
     "identification": (0, 1),
 }
 #: Bootstrap samples at a time, which bounds the memory.
-_BLOCK = 50
+_BLOCK = 100
 NO_VALIDATION = "there are no predictions of validation images to fit it on"
 NO_CEILING = "no voxel has a noise ceiling of at least {}"
 NO_NCSNR = "the noise ceiling is not known"
@@ -142,8 +142,8 @@ def evaluate(
     counts["n_share"] = int(kept.sum())
 
     estimates = {
-        name: float(value[0])
-        for name, value in _over_voxels(
+        statistic: float(value[0])
+        for statistic, value in _over_voxels(
             voxels.mse[None], voxels.variance[None], voxels.r[None], kept, ceiling
         ).items()
     }
@@ -289,7 +289,7 @@ def compare(first: Scored, second: Scored, interval: float) -> dict:
         )
     answer = {}
     for statistic in RESAMPLED:
-        if statistic == "mse_zero" or not {statistic} <= set(first.draws) & set(second.draws):
+        if statistic == "mse_zero" or statistic not in first.draws.keys() & second.draws.keys():
             continue
         estimate = first.estimates[statistic] - second.estimates[statistic]
         draws = first.draws[statistic] - second.draws[statistic]
