@@ -105,10 +105,10 @@ class DiffusionStage2(nn.Module):
         """Predict the voxels of B images without diffusion, from (B, G), (B, C) and (B, K)."""
         return self.dual(global_, mean_token, rois, generator=generator)
 
-    def noise_error(
+    def noise_errors(
         self, prediction: Tensor, voxels: Tensor, step: Tensor, noise: Tensor
     ) -> Tensor:
-        """Return the mean squared error of the predicted noise.
+        """Return the mean squared error of the predicted noise, of each image (B,).
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class DiffusionStage2(nn.Module):
         kept = self.kept[step][:, None]
         noisy = kept.sqrt() * voxels + (1 - kept).sqrt() * noise
         share = (step[:, None] + 1) / self.n_steps
-        return F.mse_loss(self.denoiser(noisy, prediction, share), noise)
+        return (self.denoiser(noisy, prediction, share) - noise).square().mean(1)
 
     def sample(self, prediction: Tensor, noise: Tensor) -> Tensor:
         """Turn noise into samples of voxels; the same noise gives the same samples.
@@ -171,7 +171,7 @@ def loss() -> Callable[[nn.Module, dict[str, Tensor], int, torch.Generator], Ter
         noise = torch.randn(voxels.shape, generator=draws, device=device)
         terms = {
             "mse": F.mse_loss(predicted.float(), voxels),
-            "noise": model.noise_error(predicted.detach().float(), voxels, step, noise),
+            "noise": model.noise_errors(predicted.detach().float(), voxels, step, noise).mean(),
         }
         return terms["mse"] + terms["noise"], {key: term.detach() for key, term in terms.items()}
 

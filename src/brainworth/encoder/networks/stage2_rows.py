@@ -17,6 +17,7 @@ from brainworth.encoder.networks.diffusion import DiffusionStage2
 from brainworth.encoder.networks.gaussian import GaussianStage2
 from brainworth.encoder.networks.stage2_mlp import Stage2Mlp
 from brainworth.encoder.stage2 import Stage2
+from brainworth.encoder.train import Batch, predict
 from brainworth.sections.encoder import Stage2Row
 
 #: What a row is called in tables.
@@ -90,7 +91,7 @@ def loss(
 
 
 def validation(
-    name: str, batch: Mapping[str, Tensor], generator: torch.Generator
+    name: str, batch: Mapping[str, Tensor], device: torch.device | str, generator: torch.Generator
 ) -> Callable[[nn.Module], float]:
     """Return what a network of stage 2 is stopped by: its mean squared error.
 
@@ -102,27 +103,44 @@ def validation(
     name : str
         One of `Stage2Row`.
     batch : mapping
-        Validation images: `INPUTS` and ``voxels``, on the device of the network.
+        Validation images: `INPUTS` and ``voxels``, on the CPU.
+    device : device or str
+        Of the network.
     generator : torch.Generator
         Of the noise, on the CPU.
     """
     voxels = batch["voxels"]
+    given = {key: batch[key] for key in INPUTS}
+    if name == "dual_gaussian":
+        return lambda model: float(
+            losses.gaussian_nll(
+                *_ordered(predict(model, _with_noise, given, device=device), voxels)
+            )
+        )
+    if name == "dual_diffusion":
+        noise = torch.randn(voxels.shape, generator=generator)
+        share = torch.rand(len(voxels), generator=generator)
+        more = {"voxels": voxels, "noise": noise, "share": share}
+        return lambda model: float(predict(model, _both_errors, given | more, device=device).mean())
+    return lambda model: float(F.mse_loss(predict(model, _voxels, given, device=device), voxels))
 
-    def squared_error(model: nn.Module) -> float:
-        output = model(*(batch[key] for key in INPUTS))
-        if output.log_noise is not None:
-            return float(losses.gaussian_nll(output.voxels.float(), voxels, output.log_noise))
-        return float(F.mse_loss(output.voxels.float(), voxels))
 
-    if name != "dual_diffusion":
-        return squared_error
-    noise = torch.randn(voxels.shape, generator=generator).to(voxels.device)
-    share = torch.rand(len(voxels), generator=generator).to(voxels.device)
+def _voxels(model: nn.Module, batch: Batch) -> Tensor:
+    return model(*(batch[key] for key in INPUTS)).voxels.float()
 
-    def both_errors(model: nn.Module) -> float:
-        predicted = model(*(batch[key] for key in INPUTS)).voxels.float()
-        step = (share * model.n_steps).long()
-        error = model.noise_error(predicted, voxels, step, noise)
-        return float(F.mse_loss(predicted, voxels) + error)
 
-    return both_errors
+def _with_noise(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    output = model(*(batch[key] for key in INPUTS))
+    return output.voxels.float(), output.log_noise
+
+
+def _ordered(found: tuple[Tensor, Tensor], voxels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return found[0], voxels, found[1]
+
+
+def _both_errors(model: Any, batch: Batch) -> Tensor:
+    """Return the error of the decoders plus that of the noise, of each image."""
+    predicted = _voxels(model, batch)
+    step = (batch["share"] * model.n_steps).long()
+    of_noise = model.noise_errors(predicted, batch["voxels"], step, batch["noise"])
+    return (predicted - batch["voxels"]).square().mean(1) + of_noise
