@@ -27,6 +27,7 @@ RoiName = Annotated[str, Field(pattern=r"^[^/\s][^/]*$")]
 NSD_ROIS = (
     *("V1", "V2", "V3", "hV4", "V3ab", "LO", "TO", "VO", "IPS"),
     *("faces", "bodies", "places", "words"),
+    "nsdgeneral",
 )
 
 
@@ -64,6 +65,22 @@ class Config(Section):
     interval: Annotated[float, Field(gt=0.5, lt=1)]
     report: Report
 
+    @property
+    def encoder_runs(self) -> bool:
+        """Whether the encoder runs: if asked for, and if there are voxels."""
+        return self.encoder.run and self.rdms.file is None and self.roi_means.dir is None
+
+    @property
+    def encoder_subjects(self) -> list[str]:
+        """All subjects that some part of the encoder needs, in the order of `subjects`."""
+        wanted = set(self.encoder.subjects)
+        if "transfer" in self.encoder.parts:
+            transfer = self.encoder.transfer
+            wanted = wanted.union([transfer.target], *transfer.sources)
+        return [subject for subject in self.subjects if subject in wanted] + sorted(
+            wanted - set(self.subjects)
+        )
+
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         for key, values in (
@@ -85,6 +102,13 @@ class Config(Section):
             raise ValueError(
                 "roi_means.dir and rdms.file are both set; a study has one kind of data: set one "
                 "of them to null"
+            )
+        absent = sorted(set(self.encoder_subjects) - set(self.subjects))
+        if self.encoder_runs and absent:
+            raise ValueError(
+                f"subjects: the encoder needs {' and '.join(absent)} (encoder.subjects, or "
+                "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
+                "them out there, or set encoder.run to false"
             )
         between = BETWEEN_SUBJECTS & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:

@@ -94,12 +94,14 @@ def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path):
 
 def test_a_file_that_is_no_checkpoint_is_an_error(tmp_path):
     path = tmp_path / "c.pt"
-    for content in (b"not a checkpoint", b""):
+    for content in (b"not a checkpoint", b"bad", b""):
         path.write_bytes(content)
-        with pytest.raises(BrainworthError, match=r"c\.pt is no checkpoint .*delete it"):
+        with pytest.raises(
+            BrainworthError, match=r"c\.pt is damaged, or no file of PyTorch .*delete it"
+        ):
             training.run(path)
     torch.save({"schema": "other"}, path)
-    with pytest.raises(BrainworthError, match="no checkpoint of schema"):
+    with pytest.raises(BrainworthError, match="has not the schema brainworth-checkpoint/1"):
         training.run(path)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ import torch
 from torch import nn
 
 from brainworth.codehash import code_hash
-from brainworth.errors import BrainworthError
-from brainworth.files import whole
+from brainworth.encoder import torch_files
 
 SCHEMA = "brainworth-checkpoint/1"
 SOURCE = Path(__file__).resolve().parents[2]
@@ -32,8 +30,7 @@ def save(path: Path, identity: str, state: Mapping[str, Any]) -> None:
     state : mapping
         Tensors, numbers and text, in dicts and lists.
     """
-    with whole(path) as part:
-        torch.save({"schema": SCHEMA, "identity": identity, **state}, part)
+    torch_files.save(path, SCHEMA, {"identity": identity, **state})
 
 
 def load(path: Path | None, identity: str, device: str | torch.device) -> dict[str, Any] | None:
@@ -45,21 +42,11 @@ def load(path: Path | None, identity: str, device: str | torch.device) -> dict[s
     Raises
     ------
     BrainworthError
-        If the file is no checkpoint.
+        If the file is damaged, or no checkpoint.
     """
     if path is None or not path.exists():
         return None
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BrainworthError(
-            f"{path} is no checkpoint ({reason}); delete it, and the training starts again"
-        ) from None
-    if not isinstance(state, dict) or state.get("schema") != SCHEMA:
-        raise BrainworthError(
-            f"{path} is no checkpoint of schema {SCHEMA}; delete it, and the training starts again"
-        )
+    state = torch_files.load(path, SCHEMA, device)
     return state if state["identity"] == identity else None
 
 
