@@ -72,9 +72,7 @@ def selection_bias(targets: Targets, labels: np.ndarray, top: float) -> list[dic
         ``n_images``. The bias of targets of all trials is smaller: they are less noisy.
     """
     order = np.argsort(targets.trial_row, kind="stable")
-    _, starts, counts = np.unique(
-        targets.trial_row[order], return_index=True, return_counts=True
-    )
+    _, starts, counts = np.unique(targets.trial_row[order], return_index=True, return_counts=True)
     trials = targets.trials[order].astype(np.float64)
     answer = []
     for n_trials in range(1, int(counts.max())):
