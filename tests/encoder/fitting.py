@@ -57,6 +57,8 @@ def subject():
         ncsnr=ones,
         ncsnr_own=ones,
         noise_variance=0.27 * ones,
+        trials=np.zeros((0, V), dtype=np.float32),
+        trial_row=np.zeros(0, dtype=int),
         ijk=np.argwhere(np.ones((23, 1, 1))).astype(np.int32),
         group=np.ones(V, dtype=np.int8),
         volume_shape=(23, 1, 1),

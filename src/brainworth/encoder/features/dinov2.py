@@ -108,20 +108,25 @@ def load(
             "install it (pip install 'brainworth[dinov2]'), or set the backend to gabor"
         ) from None
     logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it would warn of is refused below
+    # Tensors of another shape are to be in the report, as are all that do not fit.
+    options = {
+        "local_files_only": True,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+        "dtype": torch.float32,
+    }
     try:
         if path.is_dir():
-            made, report = Dinov2Model.from_pretrained(
-                path, local_files_only=True, output_loading_info=True, dtype=torch.float32
-            )
+            made, report = Dinov2Model.from_pretrained(path, **options)
         else:
             tensors = _read(file)
             if file.suffix == ".pth":
                 tensors = rename(tensors)
             with tempfile.TemporaryDirectory() as folder:
                 _save(tensors, Dinov2Config(**(config or VIT_B)), Path(folder))
-                made, report = Dinov2Model.from_pretrained(
-                    folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
-                )
+                made, report = Dinov2Model.from_pretrained(folder, **options)
     except BrainworthError:
         raise
     except Exception as error:  # safetensors, pickle and transformers each raise their own
@@ -129,6 +134,8 @@ def load(
             f"{path} cannot be read as DINOv2 ({type(error).__name__}: {_first_line(error)}); "
             f"expected {weights.LAYOUTS}"
         ) from None
+    finally:
+        logging.set_verbosity(verbosity)
     _refuse_other_tensors(report, path)
     depth = made.config.num_hidden_layers
     if max(layers) > depth:
@@ -230,7 +237,9 @@ def _save(tensors: dict[str, torch.Tensor], config: Any, folder: Path) -> None:
 def _refuse_other_tensors(report: dict[str, Any], path: Path) -> None:
     """Refuse weights that are not exactly those of the model: the rest would be random."""
     for kind in ("missing", "unexpected", "mismatched"):
-        found = sorted(str(key) for key in report[f"{kind}_keys"])
+        # A mismatched one comes with its two shapes.
+        keys = report[f"{kind}_keys"]
+        found = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
         if found:
             raise BrainworthError(
                 f"{path}: {len(found)} tensors are {kind}, the first is {found[0]}; these are not "

@@ -93,10 +93,8 @@ def centre_frequency(scale: int, image_size: int) -> float:
 
 
 def _bands(scales: int) -> list[list[int]]:
-    """Divide the scales among `LAYERS` bands; with fewer scales, one occurs in several bands."""
-    if scales < LAYERS:
-        return [[min(layer, scales - 1)] for layer in range(LAYERS)]
-    return [part.tolist() for part in np.array_split(np.arange(scales), LAYERS)]
+    """Divide the scales among `LAYERS` bands, or fewer if there are not so many."""
+    return [part.tolist() for part in np.array_split(np.arange(scales), min(LAYERS, scales))]
 
 
 def _energy(luminance: torch.Tensor, scales: int, orientations: int) -> torch.Tensor:
