@@ -55,6 +55,11 @@ class Targets:
         The same from the repetitions of images that are not test images.
     noise_variance : array of shape (V,), float32
         Of a single trial, on the scale of `values`, from the repetitions of test images.
+    trials : array of shape (T, V), float32
+        The trials of test images, on the scale of `values`: what the noise of anything that is
+        computed from responses follows from.
+    trial_row : array of shape (T,), int64
+        Row of `values` that a trial belongs to.
     ijk : array of shape (V, 3), int32
         0-based x, y, z.
     group : array of shape (V,), int8
@@ -72,6 +77,8 @@ class Targets:
     ncsnr: np.ndarray
     ncsnr_own: np.ndarray
     noise_variance: np.ndarray
+    trials: np.ndarray
+    trial_row: np.ndarray
     ijk: np.ndarray
     group: np.ndarray
     volume_shape: tuple[int, int, int]
@@ -211,7 +218,7 @@ def make(
         is_test = np.isin(trials.nsd_id, tested)
         fitted = ~is_test if zscore_fit == "train" else np.ones_like(is_test)
         means = _Means(trials.nsd_id, len(ijk))
-        wanted = np.isin(trials.nsd_id, train) & (repeat_target == "single")
+        wanted = is_test | (np.isin(trials.nsd_id, train) & (repeat_target == "single"))
         singles = np.empty((int(wanted.sum()), len(ijk)), dtype=np.float32)
         filled = 0
         for rows, values in _sessions(file, trials.session):
@@ -232,13 +239,17 @@ def make(
         spread = averages[parts[TRAIN]].std(axis=0, ddof=1, dtype=np.float64)
         averages = ((averages - mean) / spread).astype(np.float32)
         noise = noise / spread**2
+        singles = ((singles - mean) / spread).astype(np.float32)
+    single_id, repeat = trials.nsd_id[wanted], trials.repetition[wanted]
+    tests, single_order = is_test[wanted], np.lexsort([repeat, single_id])
     if repeat_target == "single":
-        trial_id, repeat = trials.nsd_id[wanted], trials.repetition[wanted]
-        order = np.lexsort([repeat, trial_id])
-        first = (trial_id[order], np.ones(len(order), dtype=int), repeat[order], singles[order])
+        order = single_order[~tests[single_order]]
+        first = (single_id[order], np.ones(len(order), dtype=int), repeat[order], singles[order])
     else:
         first = _of_means(parts[TRAIN], ids, counts, averages)
     blocks = [first, *(_of_means(part, ids, counts, averages) for part in parts[1:])]
+    test_order = single_order[tests[single_order]]
+    test_start = sum(len(block[0]) for block in blocks[:2])
     nsd_id, n_repeats, repeat, values = (np.concatenate(part) for part in zip(*blocks, strict=True))
     return Targets(
         subject=subject,
@@ -250,6 +261,8 @@ def make(
         ncsnr=ncsnr.astype(np.float32),
         ncsnr_own=ncsnr_own.astype(np.float32),
         noise_variance=noise.astype(np.float32),
+        trials=singles[test_order],
+        trial_row=test_start + np.searchsorted(ids[parts[TEST]], single_id[test_order]),
         ijk=ijk.astype(np.int32),
         group=read_groups(streams, stream_labels, ijk, shape),
         volume_shape=shape,
