@@ -357,3 +357,11 @@ def test_slice_changes_with_the_keys_it_holds_and_not_with_others(default):
 def test_slice_of_an_unknown_key_is_a_mistake_of_the_programmer(default):
     with pytest.raises(KeyError):
         config.slice_of(default, ["erosion.rsa.nothing"])
+
+
+def test_the_encoders_subjects_must_be_in_the_study(default):
+    study = changed(default, "subjects", ["subj01", "subj05", "subj07"])
+    assert "the encoder needs subj02 (encoder.subjects, or encoder.transfer" in complaint(study)
+    without = changed(study, "encoder.parts", ["linear", "chasm"])
+    assert config.validate(without).encoder_subjects == ["subj01", "subj05"]
+    assert not config.validate(changed(study, "encoder.run", False)).encoder_runs
