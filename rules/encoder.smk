@@ -97,6 +97,7 @@ if "encoder_linear.py" in ENCODER_SCRIPTS:
         input:
             features=f"{ENCODED}/features.h5",
             targets=f"{ENCODED}/targets_{{subject}}.h5",
+            **({"truth": f"{DATA}/{paths.IMAGE_TRUTH}"} if SIMULATED else {}),
         output:
             json=f"{ENCODED}/linear_{{subject}}.json",
             ridge=f"{ENCODED}/ridge_{{subject}}.h5",
@@ -112,6 +113,7 @@ if "encoder_linear.py" in ENCODER_SCRIPTS:
             config=keys(
                 *("seed", "interval"),
                 *("encoder.ridge", "encoder.clusters", "encoder.scores"),
+                *(("simulation",) if SIMULATED else ()),
             ),
             code=code("encoder_linear.py"),
             checkpoints=f"{ENCODED}/.checkpoints",

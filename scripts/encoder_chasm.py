@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import torch
-from brainworth.encoder.features import store
 
 from brainworth.encoder import chasm, chasm_results, clusters, devices, saved, targets
+from brainworth.encoder.features import store
 from brainworth.job import job, write_result
 
 SECTIONS = (

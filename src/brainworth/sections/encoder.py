@@ -139,6 +139,7 @@ class Ridge(Section):
     """Ridge regression and linear probes."""
 
     n_folds: Annotated[int, Field(ge=2, le=20)]
+    token_features: Count
     n_alphas: Annotated[int, Field(ge=2)]
     alpha_range: Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
