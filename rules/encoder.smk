@@ -176,7 +176,7 @@ if "encoder_stage1.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
                 *("encoder.clusters", "encoder.stage1"),
                 *("encoder.train_stage1", "encoder.loss_stage1"),
                 *("encoder.ablations.stage1", "encoder.scores"),
@@ -208,8 +208,8 @@ if "encoder_stage2.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+                *("encoder.clusters", "encoder.stage2"),
                 *("encoder.train_stage2", "encoder.loss_stage2", "encoder.diffusion"),
                 *("encoder.ablations.stage2", "encoder.scores"),
             ),
@@ -239,7 +239,7 @@ if "encoder_clusters.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
                 *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
                 *("encoder.train_stage1", "encoder.train_stage2"),
                 *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
@@ -304,10 +304,9 @@ if "encoder_transfer.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
-                *("encoder.train_stage1", "encoder.train_stage2"),
-                *("encoder.loss_stage1", "encoder.loss_stage2"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+                *("encoder.clusters", "encoder.stage1"),
+                *("encoder.train_stage1", "encoder.loss_stage1"),
                 *("encoder.transfer", "encoder.ridge", "encoder.scores"),
             ),
             code=code("encoder_transfer.py"),
