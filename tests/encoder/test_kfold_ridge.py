@@ -96,7 +96,7 @@ def test_features_without_variance_do_no_harm():
     x[:, 3] = 7
     x[:, 5] = x[:, 4]
     penalty = kfold_ridge.penalties(x, 5, (1e-4, 1e2))
-    error, best, model = by_sklearn(x, y, folds, penalty)
+    error, _, model = by_sklearn(x, y, folds, penalty)
     found = kfold_ridge.fit(x, y, folds, penalty)
     np.testing.assert_allclose(found.error, error, rtol=1e-4)
     np.testing.assert_allclose(found.predict(x), model.predict(x), atol=1e-4)

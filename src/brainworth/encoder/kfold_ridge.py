@@ -1,10 +1,10 @@
 """Ridge regression of many voxels, each with its own penalty, chosen by cross-validation.
 
-With P features, a fold's squared error of weights w is y'y - 2 w'b + w'Gw, where G = X'X and b = X'y
-are of that fold: no prediction of a trial is ever made, and all work beyond two passes over the data
-is of size P x P and P x V. A penalty costs one product of a P x P matrix with the voxels, in the
-eigenbasis of the fold's training Gram matrix. With more features than rows, the rows are first
-written in the basis of their own Gram matrix, in which all inner products, hence all ridge
+With P features, a fold's squared error of weights w is y'y - 2 w'b + w'Gw, where G = X'X and
+b = X'y are of that fold: no prediction of a trial is ever made, and all work beyond two passes over
+the data is of size P x P and P x V. A penalty costs one product of a P x P matrix with the voxels,
+in the eigenbasis of the fold's training Gram matrix. With more features than rows, the rows are
+first written in the basis of their own Gram matrix, in which all inner products, hence all ridge
 predictions, are the same (Golub, Heath & Wahba 1979, Technometrics 21, 215-223, for the algebra).
 
 Gram matrices and eigenvectors are in double precision, products with voxels in that of `dtype`.
