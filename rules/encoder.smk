@@ -129,6 +129,7 @@ if "encoder_chasm.py" in ENCODER_SCRIPTS:
             features=f"{ENCODED}/features.h5",
             targets=f"{ENCODED}/targets_{{subject}}.h5",
             ridge=f"{ENCODED}/ridge_{{subject}}.h5",
+            streams=f"{DATA}/{registry.roi_key('{subject}', registry.STREAMS)}",
         output:
             json=f"{ENCODED}/chasm_{{subject}}.json",
             stage1=f"{ENCODED}/stage1_{{subject}}.pt",
@@ -178,7 +179,7 @@ if "encoder_stage1.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
                 *("encoder.clusters", "encoder.stage1"),
                 *("encoder.train_stage1", "encoder.loss_stage1"),
                 *("encoder.ablations.stage1", "encoder.scores"),
@@ -210,8 +211,8 @@ if "encoder_stage2.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+                *("encoder.clusters", "encoder.stage2"),
                 *("encoder.train_stage2", "encoder.loss_stage2", "encoder.diffusion"),
                 *("encoder.ablations.stage2", "encoder.scores"),
             ),
@@ -241,7 +242,7 @@ if "encoder_clusters.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
                 *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
                 *("encoder.train_stage1", "encoder.train_stage2"),
                 *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
@@ -306,10 +307,9 @@ if "encoder_transfer.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
-                *("encoder.train_stage1", "encoder.train_stage2"),
-                *("encoder.loss_stage1", "encoder.loss_stage2"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+                *("encoder.clusters", "encoder.stage1"),
+                *("encoder.train_stage1", "encoder.loss_stage1"),
                 *("encoder.transfer", "encoder.ridge", "encoder.scores"),
             ),
             code=code("encoder_transfer.py"),

@@ -156,6 +156,7 @@ class Diffusion(Section):
 class Ablations(Section):
     """Rows of the tables of ablations."""
 
+    max_train_images: Count | None
     stage1: list[Stage1Row]
     stage2: list[Stage2Row]
     cluster_sizes: list[Count]
