@@ -2,9 +2,9 @@
 
 import configurations
 import numpy as np
-from brainworth.encoder.features.store import Features
 
 from brainworth.encoder import comparison
+from brainworth.encoder.features.store import Features
 from brainworth.encoder.targets import Targets
 
 G, P, C, V = 8, 4, 6, 40
