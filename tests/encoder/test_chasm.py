@@ -166,11 +166,20 @@ def test_saved_stages_predict_new_images(found, tmp_path):
         saved.load(tmp_path / "bad.pt", "stage1")
 
 
-def test_predictions_are_written_by_row(tmp_path):
+def test_predictions_are_written_by_model(tmp_path):
     predicted, observed = np.random.default_rng(1).normal(size=(2, 5, 3))
-    path = tmp_path / "p.h5"
-    chasm_results.write_predictions(path, "chasm", np.arange(5) * 2, predicted, observed)
-    with h5py.File(path) as file:
-        assert file["chasm/nsd_id"][:].tolist() == [0, 2, 4, 6, 8]
+    first, both = tmp_path / "first.h5", tmp_path / "both.h5"
+    ids = np.arange(5) * 2
+    chasm_results.write_predictions(first, {"ridge": (ids, -predicted, observed)})
+    chasm_results.write_predictions(both, {"chasm": (ids, predicted, observed)}, also=first)
+    with h5py.File(both) as file:
+        assert set(file) == {"chasm", "ridge"}
+        assert file["ridge/nsd_id"][:].tolist() == [0, 2, 4, 6, 8]
         np.testing.assert_allclose(file["chasm/predicted"][:], predicted, rtol=1e-6)
-        np.testing.assert_allclose(file["chasm/observed"][:], observed, rtol=1e-6)
+        np.testing.assert_allclose(file["ridge/predicted"][:], -predicted, rtol=1e-6)
+        np.testing.assert_allclose(file["ridge/observed"][:], observed, rtol=1e-6)
+    with pytest.raises(BrainworthError, match="predictions of ridge are of other images"):
+        chasm_results.write_predictions(both, {"chasm": (ids + 1, predicted, observed)}, first)
+    first.write_bytes(b"bad")
+    with pytest.raises(BrainworthError, match="cannot be read"):
+        chasm_results.write_predictions(both, {"chasm": (ids, predicted, observed)}, first)

@@ -15,6 +15,7 @@ from brainworth import hdf5
 from brainworth.encoder import scores
 from brainworth.encoder.chasm import Fit
 from brainworth.encoder.targets import Targets
+from brainworth.errors import BrainworthError
 from brainworth.files import whole
 
 SCHEMA = "brainworth-predictions/1"
@@ -102,25 +103,53 @@ def describe(
 
 
 def write_predictions(
-    path: Path, row: str, nsd_id: np.ndarray, predicted: np.ndarray, observed: np.ndarray
+    path: Path,
+    rows: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    also: Path | None = None,
 ) -> None:
-    """Write predictions of test images.
+    """Write predictions of test images, one group a model.
 
     Parameters
     ----------
     path : path
-        HDF5; the datasets are in the group `row`.
-    nsd_id : array of shape (N,), int
-        0-based 73K ids.
-    predicted, observed : arrays of shape (N, V)
-        On the scale of the targets.
+        HDF5; each group has the datasets ``nsd_id`` (N,), 0-based 73K ids, ``predicted`` and
+        ``observed`` (N, V), on the scale of the targets.
+    rows : mapping from model to (nsd_id, predicted, observed)
+    also : path, optional
+        A file of this kind, or one that has such groups, whose groups are copied; of the same
+        images.
+
+    Raises
+    ------
+    BrainworthError
+        If `also` cannot be read, or has other images.
     """
     with whole(path) as part, h5py.File(part, "w") as file:
         file.attrs["schema"] = SCHEMA
-        group = file.create_group(row)
-        hdf5.store(group, "nsd_id", np.asarray(nsd_id, dtype=np.int64))
-        hdf5.store(group, "predicted", np.asarray(predicted, dtype=np.float32))
-        hdf5.store(group, "observed", np.asarray(observed, dtype=np.float32))
+        everything = (_read_predictions(also) if also else {}) | dict(rows)
+        first = next(iter(rows.values()))[0]
+        for name, (nsd_id, predicted, observed) in everything.items():
+            if not np.array_equal(nsd_id, first):
+                raise BrainworthError(
+                    f"{also}: the predictions of {name} are of other images than those of "
+                    f"{', '.join(rows)}; delete it and run again"
+                )
+            group = file.create_group(name)
+            hdf5.store(group, "nsd_id", np.asarray(nsd_id, dtype=np.int64))
+            hdf5.store(group, "predicted", np.asarray(predicted, dtype=np.float32))
+            hdf5.store(group, "observed", np.asarray(observed, dtype=np.float32))
+
+
+def _read_predictions(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    try:
+        with h5py.File(path, "r") as file:
+            return {
+                name: tuple(group[each][:] for each in ("nsd_id", "predicted", "observed"))
+                for name, group in file.items()
+                if isinstance(group, h5py.Group) and "predicted" in group
+            }
+    except (OSError, RuntimeError, KeyError) as error:
+        raise BrainworthError(f"{path} cannot be read ({error}); delete it and run again") from None
 
 
 def _learned(found: Fit) -> dict[str, float]:
