@@ -247,7 +247,7 @@ if "encoder_clusters.py" in ENCODER_SCRIPTS:
                 *("encoder.train_stage1", "encoder.train_stage2"),
                 *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
                 *("encoder.ablations.cluster_sizes", "encoder.ablations.cluster_kinds"),
-                *("encoder.ablations.tops"),
+                "encoder.ablations.tops",
             ),
             code=code("encoder_clusters.py"),
             checkpoints=f"{ENCODED}/.checkpoints",
