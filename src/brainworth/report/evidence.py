@@ -105,6 +105,14 @@ class Evidence:
         """Return a section of the configuration that a part on brain samples was given."""
         return self._params_of_stage("befs_", key)
 
+    @property
+    def encoder_backend(self) -> str | None:
+        """What the encoder's features are made by, if it is known."""
+        if self.encoder_features is not None:
+            return self.encoder_features["backend"]
+        known = [e for part in ("linear", "chasm") for e in self.encoder.get(part, [])]
+        return known[0]["backend"] if known else None
+
     def encoder_params(self, key: str) -> Any:
         """Return a section, or a value, of the configuration that the encoder was given."""
         return self._params_of_stage("encoder_", key)

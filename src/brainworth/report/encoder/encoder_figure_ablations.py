@@ -97,9 +97,9 @@ def streams(data: Data) -> Figure:
             estimates,
             **({"marker": "o", "color": _color(row["row"]), "label": row["label"]} | hollow),
         )
-    names = [
-        f"{GROUPS.get(group, group)}\n({n_clusters[group]} clusters)" for group in groups
-    ] + ["all"]
+    names = [f"{GROUPS.get(group, group)}\n({n_clusters[group]} clusters)" for group in groups] + [
+        "all"
+    ]
     style.over_regions(left, names)
     left.axhline(0, color=style.NULL, linewidth=0.6, zorder=0)
     left.set_ylabel("correlation, clusters")
