@@ -220,6 +220,20 @@ ENCODER = [
         if f"encoder_{part}.py" in ENCODER_SCRIPTS
     ),
 ]
+# From each figure of the encoder to the parts that it shows.
+ENCODER_DRAWINGS = {
+    drawing: [path for path in ENCODER if Path(path).stem.split("_")[0] in parts]
+    for drawing, parts in {
+        "models": ("linear", "chasm"),
+        "training": ("chasm", "stage1", "stage2"),
+        "clusters": ("clusters",),
+        "streams": ("streams",),
+        "transfer": ("transfer",),
+    }.items()
+}
+ENCODER_FIGURES = [
+    f"{FIGURES}/encoder_{drawing}.png" for drawing, shown in ENCODER_DRAWINGS.items() if shown
+]
 CLAIMS = f"{OUT}/claims.json"
 # Relative, so that a checkout may move without anything being run again.
 LEDGER = os.path.relpath(BASE / "paper" / "claims.yaml")
@@ -241,3 +255,4 @@ wildcard_constraints:
     session=r"\d\d",
     test="|".join(CONFIG.erosion.tests),
     drawing="|".join(BEFS_DRAWINGS),
+    encoder_drawing="|".join(ENCODER_DRAWINGS),

@@ -97,6 +97,7 @@ if "encoder_linear.py" in ENCODER_SCRIPTS:
         input:
             features=f"{ENCODED}/features.h5",
             targets=f"{ENCODED}/targets_{{subject}}.h5",
+            **({"truth": f"{DATA}/{paths.IMAGE_TRUTH}"} if SIMULATED else {}),
         output:
             json=f"{ENCODED}/linear_{{subject}}.json",
             ridge=f"{ENCODED}/ridge_{{subject}}.h5",
@@ -112,6 +113,7 @@ if "encoder_linear.py" in ENCODER_SCRIPTS:
             config=keys(
                 *("seed", "interval"),
                 *("encoder.ridge", "encoder.clusters", "encoder.scores"),
+                *(("simulation",) if SIMULATED else ()),
             ),
             code=code("encoder_linear.py"),
             checkpoints=f"{ENCODED}/.checkpoints",
@@ -177,7 +179,7 @@ if "encoder_stage1.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
                 *("encoder.clusters", "encoder.stage1"),
                 *("encoder.train_stage1", "encoder.loss_stage1"),
                 *("encoder.ablations.stage1", "encoder.scores"),
@@ -209,8 +211,8 @@ if "encoder_stage2.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+                *("encoder.clusters", "encoder.stage2"),
                 *("encoder.train_stage2", "encoder.loss_stage2", "encoder.diffusion"),
                 *("encoder.ablations.stage2", "encoder.scores"),
             ),
@@ -240,12 +242,12 @@ if "encoder_clusters.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
                 *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
                 *("encoder.train_stage1", "encoder.train_stage2"),
                 *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
                 *("encoder.ablations.cluster_sizes", "encoder.ablations.cluster_kinds"),
-                *("encoder.ablations.tops"),
+                "encoder.ablations.tops",
             ),
             code=code("encoder_clusters.py"),
             checkpoints=f"{ENCODED}/.checkpoints",
@@ -305,10 +307,9 @@ if "encoder_transfer.py" in ENCODER_SCRIPTS:
         params:
             config=keys(
                 *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
-                *("encoder.train_stage1", "encoder.train_stage2"),
-                *("encoder.loss_stage1", "encoder.loss_stage2"),
+                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+                *("encoder.clusters", "encoder.stage1"),
+                *("encoder.train_stage1", "encoder.loss_stage1"),
                 *("encoder.transfer", "encoder.ridge", "encoder.scores"),
             ),
             code=code("encoder_transfer.py"),

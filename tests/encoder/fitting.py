@@ -12,10 +12,10 @@ from pathlib import Path
 import configurations
 import numpy as np
 import torch
-from brainworth.encoder.features.store import Features
-from brainworth.encoder.targets import Targets
 
 from brainworth.encoder import chasm, chasm_results, losses
+from brainworth.encoder.features.store import Features
+from brainworth.encoder.targets import Targets
 from brainworth.results import to_plain
 
 N, G, P, C, V = 160, 12, 4, 6, 23

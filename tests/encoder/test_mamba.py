@@ -109,6 +109,16 @@ def test_scan_equals_a_sequential_one_in_float64(length):
             assert relative(mine.double(), theirs) < 1e-4, name
 
 
+def test_gradients_are_those_of_finite_differences():
+    torch.autograd.gradcheck(lambda *given: mamba.scan(*given, 3), scan_inputs(7))
+
+
+def test_the_convolution_is_that_of_torch():
+    x, weight, bias = torch.randn(2, 9, 6), torch.randn(6, 1, 4), torch.randn(6)
+    expected = F.conv1d(F.pad(x.transpose(1, 2), (3, 0)), weight, bias, groups=6).transpose(1, 2)
+    torch.testing.assert_close(mamba.causal_conv(x, weight, bias), expected)
+
+
 @pytest.mark.parametrize("chunk", [1, 5, 16, 100, 256])
 def test_the_chunk_changes_nothing(chunk):
     inputs = [each.detach().float() for each in scan_inputs(100)]
@@ -174,9 +184,9 @@ def test_nothing_is_padded_at_length_one():
     block = Mamba2(16, 8, 8, chunk=64)
     shapes = []
 
-    def look(tensor):
+    def look(tensor, dtype):
         shapes.append(tuple(tensor.shape))
-        return plain(tensor)
+        return plain(tensor, dtype)
 
     plain = mamba.decays
     try:

@@ -11,10 +11,10 @@ from brainworth.errors import BrainworthError
 #: Row of table 1, then the range in which the least error for its correlation was computed before.
 BOUNDS = {
     "ridge": (0.379, 0.381),
-    "probe_3": (0.380, 0.382),
-    "probe_6": (0.362, 0.366),
-    "probe_9": (0.359, 0.363),
-    "probe_12": (0.360, 0.364),
+    "probe_layer_3": (0.380, 0.382),
+    "probe_layer_6": (0.362, 0.366),
+    "probe_layer_9": (0.359, 0.363),
+    "probe_layer_12": (0.360, 0.364),
     "chasm": (0.350, 0.354),
 }
 

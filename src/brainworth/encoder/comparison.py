@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brainworth.encoder import chasm, scores
+from brainworth.encoder import chasm, clusters, scores
 from brainworth.encoder.chasm import Data
 from brainworth.encoder.cluster_noise import noise_of_clusters
 from brainworth.encoder.counting import Counts
 from brainworth.encoder.scores import Scored
 from brainworth.encoder.seeds import seeded
-from brainworth.encoder.targets import Targets
+from brainworth.encoder.targets import TRAIN, Targets
 from brainworth.encoder.train import History
 from brainworth.stats import stream
 
@@ -64,6 +64,19 @@ class Plan:
             return make()
 
 
+def atlas_of(settings: Mapping[str, Any], targets: Targets) -> np.ndarray | None:
+    """Return the labels of the volume that clusters of kind ``atlas`` are from, else None.
+
+    Parameters
+    ----------
+    settings : mapping
+        Section ``clusters``.
+    """
+    if settings["kind"] != "atlas":
+        return None
+    return clusters.read_atlas(settings["atlas"], targets.subject, targets.volume_shape)
+
+
 def fewer_images(data: Data, targets: Targets, most: int | None, seed: int) -> Data:
     """Keep some of the training images.
 
@@ -72,18 +85,23 @@ def fewer_images(data: Data, targets: Targets, most: int | None, seed: int) -> D
     most : int or None
         Training images at most, drawn at random; None keeps all.
     """
-    ids = targets.nsd_id[data.rows["train"]]
+    rows = data.rows["train"]
+    kept = np.isin(rows, training_rows(targets, most, seed))
+    if kept.all():
+        return data
+    part = {name: tensor[torch.from_numpy(kept)] for name, tensor in data.parts["train"].items()}
+    return replace(data, parts=data.parts | {"train": part}, rows=data.rows | {"train": rows[kept]})
+
+
+def training_rows(targets: Targets, most: int | None, seed: int) -> np.ndarray:
+    """Return the rows of at most so many training images, drawn at random; of all for None."""
+    rows = targets.rows(TRAIN)
+    ids = targets.nsd_id[rows]
     images = np.unique(ids)
     if most is None or len(images) <= most:
-        return data
-    drawn = stream(seed, "encoder", "ablations", "images", data.subject).permutation(images)
-    kept = np.flatnonzero(np.isin(ids, drawn[:most]))
-    part = {name: tensor[kept] for name, tensor in data.parts["train"].items()}
-    return replace(
-        data,
-        parts=data.parts | {"train": part},
-        rows=data.rows | {"train": data.rows["train"][kept]},
-    )
+        return rows
+    drawn = stream(seed, "encoder", "ablations", "images", targets.subject).permutation(images)
+    return rows[np.isin(ids, drawn[:most])]
 
 
 def score_clusters(

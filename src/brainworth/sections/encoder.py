@@ -139,6 +139,7 @@ class Ridge(Section):
     """Ridge regression and linear probes."""
 
     n_folds: Annotated[int, Field(ge=2, le=20)]
+    token_features: Count
     n_alphas: Annotated[int, Field(ge=2)]
     alpha_range: Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
@@ -155,6 +156,7 @@ class Diffusion(Section):
 class Ablations(Section):
     """Rows of the tables of ablations."""
 
+    max_train_images: Count | None
     stage1: list[Stage1Row]
     stage2: list[Stage2Row]
     cluster_sizes: list[Count]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -87,9 +88,12 @@ def matched_size(sizes: Sizes, settings: Mapping[str, Any]) -> tuple[int, int]:
     with torch.device("meta"):
         wanted = n_parameters(Stage1(*given))
         step = n_heads(settings)
-        width = step
-        while n_parameters(Transformer(*given, width + step)) <= wanted:
-            width += step
+        # Twice as wide is larger in any case, since parameters grow with the width squared.
+        widths = range(step, 2 * settings["d_model"] + step, step)
+        larger = bisect.bisect_right(
+            widths, wanted, key=lambda width: n_parameters(Transformer(*given, width))
+        )
+        width = widths[max(0, larger - 1)]
         hidden = 4 * width
         missing = wanted - n_parameters(Transformer(*given, width, hidden))
     # A hidden unit has a row, a column and a bias in each layer.
