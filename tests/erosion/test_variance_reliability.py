@@ -325,6 +325,19 @@ def test_of_a_study(study):
     assert known["disjoint_cv2"] == pytest.approx(0, abs=1e-12)
 
 
+def test_slopes_are_changes_of_the_squared_cv_with_weights(region):
+    _, made = region
+    found = variance_halves.measure(made)
+    n = found.pairs.shape[-1]
+    weights = np.random.default_rng(16).integers(0, 3, (2, n)).astype(float)
+    slopes = variance_halves.cv2_slopes(found, weights)
+    for place in range(n):
+        step = 1e-5 * (np.arange(n) == place)
+        change = variance_halves.disjoint(found, weights + step)[1]
+        change = change - variance_halves.disjoint(found, weights - step)[1]
+        np.testing.assert_allclose(slopes[:, place], change / 2e-5, rtol=1e-4, atol=1e-7)
+
+
 def test_profile_equals_variance_of_all_voxels(region):
     item, made = region
     contrasts = variance.contrasts_of(item.values, item.stimulus, 50)

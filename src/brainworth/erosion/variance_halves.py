@@ -16,7 +16,7 @@ twice, with different blocks: rotating once would leave the differences between 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,21 +141,41 @@ def disjoint(found: Measured, weights: np.ndarray | None = None) -> tuple[np.nda
     -------
     correlation, cv2 : arrays of shape (...,) or (B,)
     """
-    one, other, product = np.moveaxis(found.pairs, -2, 0)
+    n = found.pairs.shape[-1]
     if weights is None:
-        share = np.full(one.shape[-1], 1 / one.shape[-1])
+        share = np.full(n, 1 / n)
     else:
         share = (weights / weights.sum(axis=1, keepdims=True)).T
     covariance = variances = mean = 0.0
-    for turn in _TURNS:
-        c, s = np.cos(turn), np.sin(turn)
-        a = c * c * one + s * s * other + 2 * c * s * product
-        b = one + other - a
+    for a, b in _turned(found):
         mean_a, mean_b = a @ share, b @ share
         covariance = covariance + (a * b) @ share - mean_a * mean_b
         variances = variances + (a * a + b * b) @ share / 2 - (mean_a**2 + mean_b**2) / 2
         mean = mean + mean_a * mean_b
     return covariance / variances, covariance / mean
+
+
+def cv2_slopes(found: Measured, weights: np.ndarray) -> np.ndarray:
+    """Return how the squared CV of `disjoint` changes with the weight of each stimulus, (B, J)."""
+    size = weights.sum(axis=1, keepdims=True)
+    share = weights / size
+    covariance = mean = slope_covariance = slope_mean = 0.0
+    for a, b in _turned(found):
+        mean_a, mean_b = (share @ a)[:, None], (share @ b)[:, None]
+        own = (share @ (a * b))[:, None] - mean_a * mean_b
+        covariance, mean = covariance + own, mean + mean_a * mean_b
+        slope_covariance = slope_covariance + (a - mean_a) * (b - mean_b) - own
+        slope_mean = slope_mean + mean_a * (b - mean_b) + mean_b * (a - mean_a)
+    return (slope_covariance - covariance / mean * slope_mean) / (mean * size)
+
+
+def _turned(found: Measured) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the squares of both contrasts for each repetition as the odd one out."""
+    one, other, product = np.moveaxis(found.pairs, -2, 0)
+    for turn in _TURNS:
+        c, s = np.cos(turn), np.sin(turn)
+        a = c * c * one + s * s * other + 2 * c * s * product
+        yield a, one + other - a
 
 
 def surrogates(
