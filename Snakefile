@@ -5,7 +5,7 @@
     snakemake --cores all results/simulated/erosion/rsa.json     one product
 
 Stages, in order: data (simulate or fetch, match, extract), erosion (one rule a test), befs (what
-brain samples are worth; no data), report.
+brain samples are worth; no data), encoder (images to fMRI), report.
 """
 
 import os
@@ -29,11 +29,13 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/erosion.smk"
 include: "rules/befs.smk"
+include: "rules/encoder.smk"
 include: "rules/report.smk"
 
 
 onstart:
     require_terms()
+    require_weights()
     clear_up()
 
 
@@ -44,6 +46,7 @@ rule all:
         PRODUCTS,
         VALIDITY,
         BEFS,
+        ENCODER,
 
 
 rule results:
@@ -51,6 +54,7 @@ rule results:
         RESULTS,
         VALIDITY,
         BEFS,
+        ENCODER,
 
 
 rule validity_table:
@@ -63,6 +67,11 @@ rule befs:
     input:
         BEFS,
         BEFS_FIGURES,
+
+
+rule encoder:
+    input:
+        ENCODER,
 
 
 rule data:

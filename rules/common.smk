@@ -7,6 +7,7 @@ from pathlib import Path
 from brainworth import config as settings
 from brainworth import files, runtime
 from brainworth.codehash import code_hash
+from brainworth.encoder.features import weights
 from brainworth.errors import BrainworthError
 from brainworth.nsd import places, registry, roi_means, rois, terms
 from brainworth.nsd.simulate import paths, scales
@@ -37,6 +38,13 @@ if CONFIG.rdms.file is not None and not Path(CONFIG.rdms.file).is_file():
         "--config 'rdms={file: PATH}'"
     )
 
+if CONFIG.encoder_runs and CONFIG.encoder.features.backend == "file":
+    if not Path(CONFIG.encoder.features.file).is_file():
+        raise WorkflowError(
+            f"encoder.features.file: {CONFIG.encoder.features.file} does not exist; put the file "
+            "there (docs/features.md says what it holds), or set encoder.features.backend to gabor"
+        )
+
 if " " in sys.executable:
     raise WorkflowError(
         f"{sys.executable}: Snakemake cannot run scripts from a path with a space in it; move the "
@@ -61,6 +69,16 @@ def require_terms():
     if FROM_NSD and CONFIG.data.source != "simulated":
         if not CONFIG.data.accept_nsd_terms:
             raise WorkflowError(terms.NOT_ACCEPTED)
+
+
+def require_weights():
+    """Stop before the first job if the encoder needs weights that are not there."""
+    features = CONFIG.encoder.features
+    if CONFIG.encoder_runs and features.backend == "dinov2":
+        try:
+            weights.locate(Path(features.weights))
+        except BrainworthError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def clear_up():
@@ -177,6 +195,48 @@ VALIDITY = [
 VALIDITY_FIGURE = [f"{FIGURES}/validity.png"] if VALIDITY else []
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests) else []
+# Subjects that any part of the encoder needs, and the folder of its results.
+ENCODER_SUBJECTS = CONFIG.encoder_subjects if CONFIG.encoder_runs else []
+ENCODED = f"{OUT}/encoder"
+ENCODER_SCRIPTS = {path.name for path in (BASE / "scripts").glob("encoder_*.py")}
+ENCODER_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in ENCODER_SUBJECTS]
+ENCODER_FIRST = f"{ENCODED}/targets_{CONFIG.encoder.subjects[0]}.h5"
+# Features of images come from the images, or from a file that has them.
+IMAGES = CONFIG.encoder.features.file
+if CONFIG.encoder.features.backend != "file":
+    IMAGES = f"{DATA}/{registry.STIMULI}"
+ENCODER_KEYS = registry.encoder_keys(
+    ENCODER_SUBJECTS, images=CONFIG.encoder.features.backend != "file"
+)
+ENCODER_PARTS = CONFIG.encoder.parts if CONFIG.encoder_runs else []
+ENCODER = [
+    *(f"{ENCODED}/features.json" for _ in ENCODER_SUBJECTS[:1]),
+    *(f"{ENCODED}/targets_{subject}.json" for subject in ENCODER_SUBJECTS),
+    *(
+        f"{ENCODED}/{part}{suffix}.json"
+        for part in ENCODER_PARTS
+        for suffix in (
+            [f"_{subject}" for subject in CONFIG.encoder.subjects]
+            if part in ("linear", "chasm")
+            else [""]
+        )
+        if f"encoder_{part}.py" in ENCODER_SCRIPTS
+    ),
+]
+# From each figure of the encoder to the parts that it shows.
+ENCODER_DRAWINGS = {
+    drawing: [path for path in ENCODER if Path(path).stem.split("_")[0] in parts]
+    for drawing, parts in {
+        "models": ("linear", "chasm"),
+        "training": ("chasm", "stage1", "stage2"),
+        "clusters": ("clusters",),
+        "streams": ("streams",),
+        "transfer": ("transfer",),
+    }.items()
+}
+ENCODER_FIGURES = [
+    f"{FIGURES}/encoder_{drawing}.png" for drawing, shown in ENCODER_DRAWINGS.items() if shown
+]
 CLAIMS = f"{OUT}/claims.json"
 # Relative, so that a checkout may move without anything being run again.
 LEDGER = os.path.relpath(BASE / "paper" / "claims.yaml")
@@ -198,3 +258,4 @@ wildcard_constraints:
     session=r"\d\d",
     test="|".join(CONFIG.erosion.tests),
     drawing="|".join(BEFS_DRAWINGS),
+    encoder_drawing="|".join(ENCODER_DRAWINGS),

@@ -61,6 +61,32 @@ rule figure_befs:
         "../scripts/figure_befs.py"
 
 
+rule figure_encoder:
+    """Draw one figure of the encoder."""
+    input:
+        results=lambda wildcards: ENCODER_DRAWINGS[wildcards.encoder_drawing],
+    output:
+        png=report(
+            f"{FIGURES}/encoder_{{encoder_drawing}}.png",
+            caption="../report/figure_encoder.rst",
+            category="Image-to-fMRI encoder",
+        ),
+        pdf=f"{FIGURES}/encoder_{{encoder_drawing}}.pdf",
+    log:
+        f"{LOGS}/figure_encoder_{{encoder_drawing}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/figure_encoder_{{encoder_drawing}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=growing(1000),
+    params:
+        config=keys(),
+        code=code("figure_encoder.py"),
+    script:
+        "../scripts/figure_encoder.py"
+
+
 rule figure_validity:
     """Draw how often the tests are right."""
     input:
@@ -118,6 +144,8 @@ rule paper:
         validity_figure=VALIDITY_FIGURE,
         befs=BEFS,
         befs_figures=BEFS_FIGURES,
+        encoder=ENCODER,
+        encoder_figures=ENCODER_FIGURES,
     output:
         pdf=report(PAPER, caption="../report/paper.rst", category="Paper"),
     log:

@@ -14,11 +14,13 @@ with job(snakemake) as given:
             *snakemake.input.planted,
             *snakemake.input.validity,
             *snakemake.input.befs,
+            *snakemake.input.encoder,
         ],
         figures=[
             *snakemake.input.figures,
             *snakemake.input.validity_figure,
             *snakemake.input.befs_figures,
+            *snakemake.input.encoder_figures,
         ],
         study=given["study"],
         title=given["report"]["title"],

@@ -375,3 +375,11 @@ def test_merge_keys_of_yaml_are_not_repetitions(tmp_path):
     study = tmp_path / "merged.yaml"
     study.write_text("base: &base {a: 1, b: 2}\nother: {<<: *base, a: 3}\n")
     assert config.read_file(study)["other"] == {"a": 3, "b": 2}
+
+
+def test_the_encoders_subjects_must_be_in_the_study(default):
+    study = changed(default, "subjects", ["subj01", "subj05", "subj07"])
+    assert "the encoder needs subj02 (encoder.subjects, or encoder.transfer" in complaint(study)
+    without = changed(study, "encoder.parts", ["linear", "chasm"])
+    assert config.validate(without).encoder_subjects == ["subj01", "subj05"]
+    assert not config.validate(changed(study, "encoder.run", False)).encoder_runs

@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     export.add_argument("study", type=Path, help="results of a study, such as results/simulated")
     export.add_argument("folder", type=Path, help="where the files go (docs/roi-means.md)")
+    _add_predict(commands)
 
     given = parser.parse_args(arguments)
     try:
@@ -59,6 +60,18 @@ def main(arguments: list[str] | None = None) -> int:
             for path in roi_means_export.export_study(given.study, given.folder):
                 print(path)
             return 0
+        if given.command == "predict":
+            # PyTorch takes seconds to load.
+            from brainworth.encoder import predict
+
+            n = predict.predict(
+                *(given.study, given.subject, given.images, given.output),
+                dataset=given.dataset,
+                weights=given.weights,
+                device=given.device,
+            )
+            print(f"{given.output}: {given.subject}'s predicted responses to {n} images")
+            return 0
         study = config.load(given.base, *given.study)
         if given.command in ("plan", "doctor"):
             text, status = acquisition.answer(given, study)
@@ -74,6 +87,23 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"brainworth: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    what = "predict a subject's responses to new images by the encoder of a finished study"
+    command = commands.add_parser("predict", help=what, description=what)
+    command.add_argument("study", type=Path, help="results of a study, such as results/simulated")
+    command.add_argument(
+        "images",
+        nargs="+",
+        type=Path,
+        help="PNG or JPEG files, folders of them, or HDF5 of uint8, images x height x width x 3",
+    )
+    command.add_argument("--subject", required=True, help="such as subj01")
+    command.add_argument("--output", required=True, type=Path, help="HDF5 file to write")
+    command.add_argument("--dataset", help="of HDF5 files that have several")
+    command.add_argument("--weights", type=Path, help="of dinov2, if they were moved")
+    command.add_argument("--device", default="cpu", help="of dinov2 (default: %(default)s)")
 
 
 def _verify(folder: Path) -> int:

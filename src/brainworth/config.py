@@ -19,6 +19,7 @@ from brainworth.errors import BrainworthError
 from brainworth.sections.base import Section
 from brainworth.sections.befs import Befs
 from brainworth.sections.data import Data, Design, Rdms, RoiMeans, Simulation
+from brainworth.sections.encoder import Encoder
 from brainworth.sections.erosion import Erosion
 
 SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
@@ -27,6 +28,7 @@ RoiName = Annotated[str, Field(pattern=r"^[^/\s][^/]*$")]
 NSD_ROIS = (
     *("V1", "V2", "V3", "hV4", "V3ab", "LO", "TO", "VO", "IPS"),
     *("faces", "bodies", "places", "words"),
+    "nsdgeneral",
 )
 
 
@@ -60,8 +62,25 @@ class Config(Section):
     rdms: Rdms
     erosion: Erosion
     befs: Befs
+    encoder: Encoder
     interval: Annotated[float, Field(gt=0.5, lt=1)]
     report: Report
+
+    @property
+    def encoder_runs(self) -> bool:
+        """Whether the encoder runs: if asked for, and if there are voxels."""
+        return self.encoder.run and self.rdms.file is None and self.roi_means.dir is None
+
+    @property
+    def encoder_subjects(self) -> list[str]:
+        """All subjects that some part of the encoder needs, in the order of `subjects`."""
+        wanted = set(self.encoder.subjects)
+        if "transfer" in self.encoder.parts:
+            transfer = self.encoder.transfer
+            wanted = wanted.union([transfer.target], *transfer.sources)
+        return [subject for subject in self.subjects if subject in wanted] + sorted(
+            wanted - set(self.subjects)
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -70,6 +89,8 @@ class Config(Section):
             ("rois", self.rois),
             ("erosion.tests", self.erosion.tests),
             ("befs.parts", self.befs.parts),
+            ("encoder.parts", self.encoder.parts),
+            ("encoder.subjects", self.encoder.subjects),
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
@@ -82,6 +103,13 @@ class Config(Section):
             raise ValueError(
                 "roi_means.dir and rdms.file are both set; a study has one kind of data: set one "
                 "of them to null"
+            )
+        absent = sorted(set(self.encoder_subjects) - set(self.subjects))
+        if self.encoder_runs and absent:
+            raise ValueError(
+                f"subjects: the encoder needs {' and '.join(absent)} (encoder.subjects, or "
+                "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
+                "them out there, or set encoder.run to false"
             )
         between = BETWEEN_SUBJECTS & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:

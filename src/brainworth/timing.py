@@ -14,7 +14,10 @@ STAGES = (
     *("fetch_session", "session_voxels", "match_stimuli", "extract_betas", "match_roi_means"),
     *("import_roi_means", "import_rdms", "rdms", "rsa", "alignment", "encoding_gap", "rdm_gap"),
     *("fingerprinting", "heteroscedasticity", "variance_reliability", "variance_predictability"),
-    *("direction_erosion", "variance_blindness", "validity", "planted", "befs", "claims"),
+    *("direction_erosion", "variance_blindness", "validity", "planted", "befs"),
+    *("fetch_encoder", "encoder_features", "encoder_targets", "encoder_linear", "encoder_chasm"),
+    *("encoder_stage1", "encoder_stage2", "encoder_clusters", "encoder_streams"),
+    *("encoder_transfer", "claims"),
     *("figure", "paper"),
 )
 

@@ -212,3 +212,17 @@ def test_impossible_networks(option, capsys):
     base = str(REPOSITORY / "config.yaml")
     assert cli.main(["plan", "--base", base, option]) == 1
     assert "must be above 0" in capsys.readouterr().err
+
+
+def test_the_encoder_takes_the_images_and_the_streams():
+    study = study_of("nsd-encoder")
+    keys = plan.objects_of(study)
+    assert len(keys) == len(set(keys))
+    extra = [registry.STIMULI, *(registry.roi_key(one, "streams") for one in study.subjects)]
+    off = study.model_copy(update={"encoder": study.encoder.model_copy(update={"run": False})})
+    assert sorted(set(keys) - set(plan.objects_of(off))) == sorted(extra)
+    # 36.8 GiB of images, as reported
+    assert sizes.object_bytes(registry.STIMULI) / 2**30 == pytest.approx(36.8, abs=0.05)
+    # nsdgeneral is a mask without a label table of the subject's own
+    assert registry.label_table_key("subj01", "nsdgeneral") not in keys
+    assert sizes.estimated_voxels("subj01", study.rois) == 15724

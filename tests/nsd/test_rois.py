@@ -281,3 +281,10 @@ def test_missing_label_is_named_with_the_region(root):
     path.write_text(path.read_text().replace("V1d", "V9"))
     message = refusal(root, "V1")
     assert f"{path} has no label V1d, needed for region V1; it has Unknown, V1v, V9" in message
+
+
+def test_nsdgeneral_is_what_is_1_in_its_volume(tiny):
+    volume = np.asarray(nib.load(tiny.root / registry.roi_key("subj03", "nsdgeneral")).dataobj)
+    found = rois.find_voxels(tiny.root, "subj03", ["nsdgeneral"])
+    assert len(found) == np.sum(volume == 1)
+    assert np.all(volume[tuple(found.ijk.T)] == 1)

@@ -418,7 +418,9 @@ def test_layout_of_the_stimuli(tiny):
 
 def test_features_can_be_read_from_the_pixels(tiny, images):
     with h5py.File(tiny.root / registry.STIMULI, "r") as file:
-        pixels = file["imgBrick"][..., 0].reshape(TINY.n_73k, -1) / 128 - 1
+        pixels = file["imgBrick"][:].reshape(TINY.n_73k, -1) / 128 - 1
+    # A texture is there without its feature too, and needs an intercept.
+    pixels = np.column_stack([pixels, np.ones(TINY.n_73k)])
     features = images["features"]
     train = np.arange(len(features)) % 5 > 0
     gram = pixels[train].T @ pixels[train]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import test_befs
+import test_encoder
 from project import TINY
 
 from brainworth import config
@@ -96,7 +97,7 @@ def leaves(section: type[Section], place: tuple[str, ...] = ()) -> Iterator[tupl
 
 def test_every_section_of_the_configuration_has_a_row():
     rows = {group_of(place) for place in CONFIG_EDITS}
-    for change, _ in test_befs.EDITS.values():
+    for change, _ in [*test_befs.EDITS.values(), *test_encoder.EDITS.values()]:
         place = ()
         while isinstance(change, dict):
             (key, change), *_ = change.items()

@@ -213,13 +213,13 @@ def extract(
 
 def region_voxels(path: Path, region: str) -> np.ndarray:
     """Return the voxels of a region as indices into an extract's voxel axis."""
-    with _open_extract(path) as file:
+    with open_extract(path) as file:
         return np.flatnonzero(_region_mask(file, path, region))
 
 
 def regions_in(path: Path) -> list[str]:
     """List the regions of an extract."""
-    with _open_extract(path) as file:
+    with open_extract(path) as file:
         return list(file["voxels/region"])
 
 
@@ -240,7 +240,7 @@ def read_responses(path: Path, region: str, rows: np.ndarray | None = None) -> R
     BrainworthError
         If the file is missing or damaged, or has no such region.
     """
-    with _open_extract(path) as file:
+    with open_extract(path) as file:
         voxels = np.flatnonzero(_region_mask(file, path, region))
         n_trials = file["betas"].shape[0]
         rows = np.arange(n_trials) if rows is None else np.asarray(rows)
@@ -381,7 +381,7 @@ def _drop_voxels(file: h5py.File, keep: np.ndarray) -> None:
 
 
 @contextlib.contextmanager
-def _open_extract(path: Path) -> Iterator[h5py.File]:
+def open_extract(path: Path) -> Iterator[h5py.File]:
     """Open an extract; damage is told while it is open too, by the checksums of its chunks."""
     try:
         with h5py.File(path, "r") as file:

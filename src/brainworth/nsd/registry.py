@@ -71,6 +71,13 @@ ABSENT_LABELS = {
     "mTL-words": ("subj03",),
 }
 
+#: Volumes that are a mask, 1 inside; they need no label table (that of nsdgeneral, drawn on
+#: fsaverage by hand, has the one label).
+MASKS = ("nsdgeneral",)
+
+#: The volume that groups visual cortex into streams, early to higher.
+STREAMS = "streams"
+
 #: Sizes in bytes, where they follow from the format (uncompressed images plus the HDF5 header
 #: are not exact, so only what is exact stands here) or were published.
 KNOWN_SIZES: dict[str, int] = {}
@@ -181,12 +188,22 @@ def volume_keys(subject: str, sessions: int, volumes: list[str]) -> list[str]:
 
     Parameters are those of `subject_keys`.
     """
-    tables = [
-        label_table_key(subject, volume) for volume in volumes if volume not in FSAVERAGE_TABLES
-    ]
+    elsewhere = (*FSAVERAGE_TABLES, *MASKS)
+    tables = [label_table_key(subject, volume) for volume in volumes if volume not in elsewhere]
     return [
         *(valid_key(subject, number) for number in range(1, sessions + 1)),
         *(roi_key(subject, volume) for volume in volumes),
         *tables,
         ncsnr_key(subject),
     ]
+
+
+def encoder_keys(subjects: list[str], images: bool = True) -> list[str]:
+    """Keys that only the encoder needs: the images, and each subject's volume of streams.
+
+    Parameters
+    ----------
+    images : bool
+        False where features of the images are given.
+    """
+    return [*([STIMULI] if images else []), *(roi_key(subject, STREAMS) for subject in subjects)]

@@ -32,6 +32,8 @@ REGIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "bodies": ("floc-bodies", registry.LABELS["floc-bodies"]),
     "places": ("floc-places", registry.LABELS["floc-places"]),
     "words": ("floc-words", registry.LABELS["floc-words"]),
+    # All cortex that responded in the experiment; it holds most of the others.
+    "nsdgeneral": ("nsdgeneral", registry.LABELS["nsdgeneral"]),
 }
 
 
@@ -86,6 +88,9 @@ def find_voxels(root: Path, subject: str, regions: list[str]) -> VoxelTable:
     masks = {}
     for region in regions:
         name, labels = REGIONS[region]
+        if name in registry.MASKS:
+            masks[region] = volumes[name] == 1
+            continue
         table = read_label_table(root / registry.label_table_key(subject, name))
         absent = [label for label in labels if label not in table]
         if absent:

@@ -24,6 +24,9 @@ PLAUSIBLE = (1.0, 1.1)
 STIM_INFO_BYTES = 11_000_000
 OTHER_BYTES = 100_000
 
+#: nsd_stimuli.hdf5: 73,000 images of 425 x 425 pixels in three colours, uncompressed.
+STIMULI_BYTES = 73_000 * 425 * 425 * 3
+
 #: Voxels of V1, V2 and hV4 of prf-visualrois in each subject (five labels).
 PUBLISHED_VOXELS = dict(
     zip(
@@ -43,6 +46,15 @@ PUBLISHED_VOXELS = dict(
 )
 PUBLISHED_LABELS = 5
 
+#: Voxels of nsdgeneral in each subject, of the same source.
+NSDGENERAL_VOXELS = dict(
+    zip(
+        registry.SUBJECTS,
+        (15724, 14278, 15226, 13153, 13039, 17907, 12682, 14386),
+        strict=True,
+    )
+)
+
 
 def session_bytes(subject: str) -> int:
     """Return the expected size of a session file of a subject."""
@@ -54,7 +66,9 @@ def object_bytes(key: str) -> int:
     subject = registry.betas_subject(key)
     if subject is not None:
         return session_bytes(subject)
-    return STIM_INFO_BYTES if key == registry.STIM_INFO else OTHER_BYTES
+    return {registry.STIM_INFO: STIM_INFO_BYTES, registry.STIMULI: STIMULI_BYTES}.get(
+        key, OTHER_BYTES
+    )
 
 
 def implausible(key: str, size: int) -> str | None:
@@ -78,11 +92,13 @@ def estimated_voxels(subject: str, regions: list[str]) -> int:
 
     Each label counts as an average one of the subject's V1v, V1d, V2v, V2d and hV4 (published);
     labels that a subject lacks count as none, and overlaps are ignored, so this is on the safe
-    side.
+    side. The voxels of nsdgeneral are published.
     """
+    general = NSDGENERAL_VOXELS[subject] if "nsdgeneral" in regions else 0
+    regions = [region for region in regions if region != "nsdgeneral"]
     labels = {(rois.REGIONS[region][0], label) for region in regions for label in _labels(region)}
     present = [label for _, label in labels if subject not in registry.ABSENT_LABELS.get(label, ())]
-    return round(len(present) * sum(PUBLISHED_VOXELS[subject]) / PUBLISHED_LABELS)
+    return general + round(len(present) * sum(PUBLISHED_VOXELS[subject]) / PUBLISHED_LABELS)
 
 
 def _labels(region: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.befs import befs_figures
+from brainworth.report.encoder import encoder_figures
 from brainworth.report.origin import is_simulated, matching_of
 
 TESTS = (
@@ -25,6 +26,8 @@ PARTS = (
     *("curves", "verification", "breakdown", "shift", "budget", "estimators"),
     "paper_scale",
 )
+#: Parts of the encoder, in the order of the report; the rule of each begins with ``encoder_``.
+ENCODER_PARTS = ("linear", "chasm", "stage1", "stage2", "clusters", "streams", "transfer")
 SOURCES = ("simulated", "local", "s3", "roi_means", "rdms")
 
 
@@ -44,6 +47,13 @@ class Evidence:
         The data of each test, in the order of the report.
     befs : dict from str to dict
         The data of each part on what brain samples are worth, in the order of the report.
+    encoder : dict from str to list of dict
+        The data of each part of the encoder, in the order of the report: one entry a subject for
+        `linear` and `chasm`, in the order of their names, one entry for the other parts.
+    encoder_features : dict or None
+        What the encoder's features are; None if the encoder was not run.
+    encoder_targets : list of dict
+        What the encoder predicts, one entry a subject, in the order of their names.
     validity : dict from str to dict
         How often each test is right, in the order of the report; empty if it was not measured.
     figures : dict from str to path
@@ -65,6 +75,9 @@ class Evidence:
     envelopes: dict[str, dict[str, Any]]
     tests: dict[str, dict[str, Any]]
     befs: dict[str, dict[str, Any]]
+    encoder: dict[str, list[dict[str, Any]]]
+    encoder_features: dict[str, Any] | None
+    encoder_targets: list[dict[str, Any]]
     validity: dict[str, dict[str, Any]]
     figures: dict[str, Path]
     matching: dict[str, Any] | None
@@ -90,8 +103,23 @@ class Evidence:
 
     def befs_params(self, key: str) -> dict[str, Any] | None:
         """Return a section of the configuration that a part on brain samples was given."""
+        return self._params_of_stage("befs_", key)
+
+    @property
+    def encoder_backend(self) -> str | None:
+        """What the encoder's features are made by, if it is known."""
+        if self.encoder_features is not None:
+            return self.encoder_features["backend"]
+        known = [e for part in ("linear", "chasm") for e in self.encoder.get(part, [])]
+        return known[0]["backend"] if known else None
+
+    def encoder_params(self, key: str) -> Any:
+        """Return a section, or a value, of the configuration that the encoder was given."""
+        return self._params_of_stage("encoder_", key)
+
+    def _params_of_stage(self, prefix: str, key: str) -> Any:
         found = (
-            e["params"].get(key) for e in self.envelopes.values() if e["rule"].startswith("befs_")
+            e["params"].get(key) for e in self.envelopes.values() if e["rule"].startswith(prefix)
         )
         return next((section for section in found if section is not None), None)
 
@@ -112,10 +140,11 @@ def gather(
     Parameters
     ----------
     paths : sequence of path
-        JSON results: those of the tests, and any of the data, the planted truth and what brain
-        samples are worth.
+        JSON results: those of the tests, and any of the data, the planted truth, what brain
+        samples are worth and the encoder.
     pictures : sequence of path
-        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS`.
+        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS` and
+        `encoder_figures.DRAWINGS`.
     study, source : str
 
     Raises
@@ -158,12 +187,25 @@ def gather(
     for name, (rule, _) in befs_figures.DRAWINGS.items():
         if rule in by_rule:
             drawn[name] = style.source_of(by_rule[rule])
+    encoded = encoder_figures.in_order(envelopes.values())
+    for name, (rules, _) in encoder_figures.DRAWINGS.items():
+        shown = [envelope for rule in rules for envelope in encoded.get(rule, [])]
+        if shown:
+            drawn[name] = style.source_of(*shown)
+    features = [e["data"] for e in encoded.get("encoder_features", [])]
     return Evidence(
         study=study,
         source=source,
         envelopes=envelopes,
         tests=tests,
         befs={part: by_rule[f"befs_{part}"]["data"] for part in PARTS if f"befs_{part}" in by_rule},
+        encoder={
+            part: [e["data"] for e in encoded[f"encoder_{part}"]]
+            for part in ENCODER_PARTS
+            if f"encoder_{part}" in encoded
+        },
+        encoder_features=features[0] if features else None,
+        encoder_targets=[e["data"] for e in encoded.get("encoder_targets", [])],
         validity={test: right[test]["data"] for test in TESTS if test in right},
         figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
         matching=matching_of(by_rule),

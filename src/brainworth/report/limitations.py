@@ -5,6 +5,7 @@ from __future__ import annotations
 from reportlab.platypus import Flowable, Paragraph
 
 from brainworth.report import layout, published
+from brainworth.report.encoder import encoder_limits
 from brainworth.report.erosion.chapters import SECTIONS
 from brainworth.report.evidence import TESTS, Evidence
 from brainworth.report.ledger.table import unanswered
@@ -70,6 +71,8 @@ def limitations(evidence: Evidence) -> list[Flowable]:
         )
     if "budget" in evidence.befs:
         texts.append("<b>Budgets</b> are theory only; no split of a budget was simulated.")
+    if evidence.encoder:
+        texts += encoder_limits.limits(evidence)
     unmeasured = [test for test in evidence.tests if test not in evidence.validity]
     if unmeasured:
         names = ", ".join({"rsa": "RSA"}.get(test, test) for test in unmeasured)
@@ -87,11 +90,17 @@ def limitations(evidence: Evidence) -> list[Flowable]:
 
 def references(evidence: Evidence) -> list[Flowable]:
     """List the literature."""
+    absent = {
+        name
+        for stage, names in published.OF_STAGE.items()
+        if not getattr(evidence, stage)
+        for name in names
+    }
     answer: list[Flowable] = [layout.heading("References")]
     answer += [
         Paragraph(text, layout.REFERENCE, bulletText=cite(name))
         for name, text in published.REFERENCES.items()
-        if name != "befs" or evidence.befs
+        if name not in absent
     ]
     if evidence.source in ("local", "s3", "roi_means") and not evidence.simulated:
         answer.append(layout.body(published.NSD_ACKNOWLEDGEMENT))

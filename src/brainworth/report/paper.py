@@ -18,6 +18,7 @@ from brainworth.report import (
     summary,
 )
 from brainworth.report.befs import befs_chapter
+from brainworth.report.encoder import encoder_chapter
 from brainworth.report.erosion.chapters import METHODS, SECTIONS
 from brainworth.report.validity import chapter as validity
 
@@ -38,10 +39,11 @@ def write(
     pdf : path
         Where it goes; it appears whole or not at all.
     results : sequence of path
-        JSON of the tests, the data, the planted truth and what brain samples are worth; any
-        subset that holds a test.
+        JSON of the tests, the data, the planted truth, what brain samples are worth and the
+        encoder; any subset that holds a test.
     figures : sequence of path
-        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS`.
+        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS` and
+        `encoder_figures.DRAWINGS`.
     study : str
         Every result must belong to it.
     title : str
@@ -76,6 +78,7 @@ def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
         *summary.abstract(found, SECTIONS),
         *summary.claims(found, number_of),
         *(befs_chapter.glance(found, number_of) if found.befs else []),
+        *(encoder_chapter.glance(found, number_of) if found.encoder else []),
         layout.heading("Methods"),
         *methods.data(found, number_of),
         *[part for test in found.tests for part in METHODS[test].methods(found)],
@@ -91,6 +94,7 @@ def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
         ],
         *(validity.chapter(found, number_of) if found.validity else []),
         *(befs_chapter.chapter(found, number_of) if found.befs else []),
+        *(encoder_chapter.chapter(found, number_of) if found.encoder else []),
         *limitations.limitations(found),
         *limitations.references(found),
         *provenance.chapter(found, number_of),

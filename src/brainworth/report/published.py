@@ -73,6 +73,19 @@ REFERENCES = {
         "Lewis, L., Wang, Z., Schwab, D. & Pitkow, X. (2026). How much is brain data worth for "
         "machine learning? Preprint, arXiv:2605.09243."
     ),
+    "chasm": (
+        "CHASMBrain: Coarse-to-fine Hierarchical Architecture with Sequential Mamba for Brain "
+        "Reconstruction. Preprint; the copy at hand names no authors."
+    ),
+    "mamba2": (
+        "Dao, T. & Gu, A. (2024). Transformers are SSMs: generalized models and efficient "
+        "algorithms through structured state space duality. International Conference on Machine "
+        "Learning."
+    ),
+    "dinov2": (
+        "Oquab, M. et al. (2024). DINOv2: learning robust visual features without supervision. "
+        "Transactions on Machine Learning Research."
+    ),
     "shrinkage": (
         "Schäfer, J. & Strimmer, K. (2005). A shrinkage approach to large-scale covariance matrix "
         "estimation and implications for functional genomics. Statistical Applications in Genetics "
@@ -83,6 +96,9 @@ REFERENCES = {
 NSD_ACKNOWLEDGEMENT = (
     "Collection of the Natural Scenes Dataset was supported by NSF IIS-1822683 and NSF IIS-1822929."
 )
+
+#: References that are listed only in reports with the stage that cites them.
+OF_STAGE = {"befs": ("befs",), "encoder": ("chasm", "mamba2", "dinov2")}
 
 
 def cite(name: str) -> str:

@@ -9,6 +9,7 @@ from reportlab.platypus import Flowable, Paragraph, Spacer
 
 from brainworth.report import layout, methods
 from brainworth.report.befs import befs_chapter
+from brainworth.report.encoder import encoder_chapter
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.ledger import table as ledger
@@ -37,6 +38,8 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
     findings = [sections[test].abstract(evidence) for test in evidence.tests]
     if evidence.befs:
         findings.append(befs_chapter.abstract(evidence))
+    if evidence.encoder:
+        findings.append(encoder_chapter.abstract(evidence))
     return [
         layout.heading("Abstract"),
         Paragraph(" ".join(sentences), layout.ABSTRACT),

@@ -37,6 +37,8 @@ class Simulation(Section):
     scale: Literal["tiny", "small", "full"]
     shared_features: Count
     individual_features: Count
+    global_features: Annotated[int, Field(ge=0, le=8)]
+    stream_contrast: NonNegative
     shared_fraction: Annotated[list[Fraction], Field(min_length=8, max_length=8)]
     ncsnr: Annotated[list[Positive], Field(min_length=8, max_length=8)]
     ncsnr_log_sd: NonNegative
@@ -52,6 +54,8 @@ class Simulation(Section):
     def _noise_shares(self) -> Simulation:
         if self.noise_global_fraction + self.noise_spatial_fraction > 1:
             raise ValueError("noise_global_fraction + noise_spatial_fraction must not exceed 1")
+        if self.global_features > self.shared_features:
+            raise ValueError("global_features are among the shared_features: there are not so many")
         return self
 
 

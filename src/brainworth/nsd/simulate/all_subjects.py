@@ -24,7 +24,9 @@ def write(root: Path, simulation: Simulation, seed: int) -> None:
     experiment.write_expdesign(root / registry.EXPDESIGN, ordering, images, scale)
     experiment.write_stim_info(root / registry.STIM_INFO, ordering, images, scale)
     drawn = truth.draw_images(scale, simulation, seed)
-    experiment.write_stimuli(root / registry.STIMULI, drawn.features, scale, seed)
+    experiment.write_stimuli(
+        root / registry.STIMULI, drawn.features, truth.global_columns(simulation), scale, seed
+    )
     truth.write_images(root / paths.IMAGE_TRUTH, drawn)
     for atlas in registry.FSAVERAGE_TABLES:
         anatomy.write_label_table(root / registry.label_table_key("fsaverage", atlas), atlas)

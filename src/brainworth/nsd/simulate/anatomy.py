@@ -88,7 +88,7 @@ def write_rois(root: Path, subject: str, anatomy: Anatomy) -> None:
         for hemisphere, here in (("lh.", left), ("rh.", ~left)):
             side = np.where(here[:, None, None], volume, -1).astype(np.int16)
             write_volume(root / registry.roi_key(subject, atlas, hemisphere), side)
-        if atlas not in registry.FSAVERAGE_TABLES:
+        if atlas not in (*registry.FSAVERAGE_TABLES, *registry.MASKS):
             write_label_table(root / registry.label_table_key(subject, atlas), atlas)
 
 

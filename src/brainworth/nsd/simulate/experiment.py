@@ -27,6 +27,14 @@ SLOTS = 75  # trial slots of a run in stimpattern; 63 or 62 hold a stimulus
 _ANYWHERE = 0.4
 _SPREAD_SESSIONS = 0.4
 
+# Luminance, red-green and blue-yellow, as changes of R, G and B.
+_BALANCES = ((1.0, 1.0, 1.0), (1.0, -1.0, 0.0), (-0.5, -0.5, 1.0))
+# A texture's cycles an image, its typical contrast relative to a local feature's, and the SD of its
+# logarithm.
+_TEXTURE_CYCLES = 12
+_TEXTURE_CONTRAST = 2.0
+_TEXTURE_LOG_SD = 0.35
+
 
 def draw_master_ordering(scale: Scale, seed: int) -> np.ndarray:
     """Draw the order of presentations, the same for all subjects.
@@ -118,19 +126,31 @@ def write_stim_info(path: Path, ordering: np.ndarray, images: np.ndarray, scale:
         pd.DataFrame(table | repetitions).to_csv(part)
 
 
-def write_stimuli(path: Path, features: np.ndarray, scale: Scale, seed: int) -> None:
+def write_stimuli(
+    path: Path, features: np.ndarray, global_columns: np.ndarray, scale: Scale, seed: int
+) -> None:
     """Write ``nsd_stimuli.hdf5``: ``imgBrick``, uint8, stimuli x height x width x RGB.
 
-    Every image is a sum of Gabor patches, one a feature, weighted by that feature, so that what
-    the simulated voxels respond to can be read from the pixels.
+    Every image is a sum of Gabor patches, one a local feature, weighted by that feature, so that
+    what the simulated voxels respond to can be read from the pixels. Global features weight fields
+    that fill the image: the first three its mean luminance, its red-green and its blue-yellow
+    balance; each further one sets the contrast of a fine grating, whose logarithm follows the
+    feature.
 
     Parameters
     ----------
     features : array of shape (n_73k, F)
+    global_columns : array of int
+        Features that are global.
     """
     size = scale.image_size
     patches = _gabor_patches(features.shape[1], size, stream(seed, "simulate", "patches"))
-    weights = features.astype(np.float32) * np.float32(128 / np.sqrt(features.shape[1]))
+    unit = np.float32(128 / np.sqrt(features.shape[1]))
+    weights = features.astype(np.float32) * unit
+    textures = global_columns[len(_BALANCES) :]
+    patches[global_columns] = _fields(len(global_columns), size)
+    contrast = np.exp(_TEXTURE_LOG_SD * features[:, textures])
+    weights[:, textures] = _TEXTURE_CONTRAST * unit * contrast
     block = max(1, 2**24 // patches[0].size)
     with files.whole(path) as part, h5py.File(part, "w") as file:
         brick = file.create_dataset("imgBrick", (len(features), size, size, 3), dtype=np.uint8)
@@ -138,6 +158,19 @@ def write_stimuli(path: Path, features: np.ndarray, scale: Scale, seed: int) -> 
             pixels = 128 + weights[start : start + block] @ patches.reshape(len(patches), -1)
             np.clip(np.rint(pixels, out=pixels), 0, 255, out=pixels)
             brick[start : start + block] = pixels.astype(np.uint8).reshape(-1, size, size, 3)
+
+
+def _fields(n: int, size: int) -> np.ndarray:
+    """Return n fields that fill the image, shape (n, size, size, 3), float32."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    fields = np.empty((n, size, size, 3), dtype=np.float32)
+    fields[: len(_BALANCES)] = np.array(_BALANCES[:n])[:, None, None] if n else 0
+    cycles = min(_TEXTURE_CYCLES, 0.4 * size)  # of an image too small for them
+    for number in range(len(_BALANCES), n):
+        angle = np.pi * (0.25 + 0.2 * (number - len(_BALANCES)))
+        wave = np.cos(2 * np.pi * cycles * (x * np.cos(angle) + y * np.sin(angle)))
+        fields[number] = wave[..., None]
+    return fields
 
 
 def _gabor_patches(n: int, size: int, rng: np.random.Generator) -> np.ndarray:

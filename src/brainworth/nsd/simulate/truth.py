@@ -5,11 +5,13 @@ In units of a voxel's total SD, the response of voxel v of subject s to image i 
     b[t, v] = w[v] . phi[i] + sqrt(1 - |w[v]|^2) * sigma[s, i] * e[t, v]
 
 * phi: image features, independent standard normal. Some are encoded by all subjects (shared);
-  each of the others is encoded by one subject only (individual).
+  each of the others is encoded by one subject only (individual). The last of the shared ones are
+  global properties of the image, all others are local (`experiment.write_stimuli` renders them).
 * w[v] = sqrt(m) a[v] + sqrt(1 - m) c[v], scaled to the voxel's signal SD: a reads the shared
   features, c the individual ones, and m is the subject's mixing fraction. Within a region, a is a
   region mean common to all subjects plus a deviation with a region-specific metric, so that both
-  the mean response and the geometry have a shared part; likewise c, subject by subject.
+  the mean response and the geometry have a shared part; likewise c, subject by subject. In early
+  regions a favours local features and in higher regions global ones, by `stream_contrast`.
 * e: unit-variance noise: one global number a trial, a few smooth spatial components, and voxels'
   own noise, in fixed proportions.
 * sigma: SD of the noise of an image; its log variance is normal over images, part of it common to
@@ -37,6 +39,12 @@ from brainworth.stats import stream
 
 #: Voxels outside every region of `rois.REGIONS` but in cortex respond as this one.
 BACKGROUND = "other cortex"
+#: Where local features are favoured, and where global ones, as the simulated volume of streams has
+#: it: V3ab and IPS lie in its higher part.
+EARLY = ("V1", "V2", "V3")
+HIGHER = ("V3ab", "IPS", "faces", "bodies", "places", "words")
+#: Regions of which each voxel responds as one; nsdgeneral holds the others.
+_RESPONDING = {name: part for name, part in rois.REGIONS.items() if part[0] not in registry.MASKS}
 _MEAN_SHARE = 0.25  # of a voxel's tuning that is the mean of its region
 _METRIC_LOG_SD = 0.4  # how unequal the features are within a region
 _BACKGROUND_NCSNR = 0.3  # of a regional voxel's
@@ -91,6 +99,12 @@ def own_features(subject: str, simulation: Simulation) -> np.ndarray:
     return np.concatenate([shared, first + np.arange(simulation.individual_features)])
 
 
+def global_columns(simulation: Simulation) -> np.ndarray:
+    """Return the columns of `ImageTruth.features` that are global properties of the image."""
+    last = simulation.shared_features
+    return np.arange(last - simulation.global_features, last)
+
+
 def draw_images(scale: Scale, simulation: Simulation, seed: int) -> ImageTruth:
     """Draw the features and the noise variance of every image."""
     n = scale.n_73k
@@ -121,11 +135,12 @@ def draw_subject(
     weights = np.empty((n, simulation.shared_features + simulation.individual_features))
     for name in np.unique(region[region >= 0]):
         rows = np.flatnonzero(region == name)
-        shared = _tuning(rng, rows.size, simulation.shared_features, seed, "shared", name)
+        tilt = _tilt(simulation, int(name))
+        shared = _tuning(rng, rows.size, simulation.shared_features, seed, "shared", name, tilt)
         own = _tuning(rng, rows.size, simulation.individual_features, seed, subject, name)
         weights[rows] = np.hstack([np.sqrt(mixing) * shared, np.sqrt(1 - mixing) * own])
     ncsnr = np.exp(rng.normal(np.log(simulation.ncsnr[number]), simulation.ncsnr_log_sd, n))
-    ncsnr *= np.where(region == len(rois.REGIONS), _BACKGROUND_NCSNR, 1.0)
+    ncsnr *= np.where(region == len(_RESPONDING), _BACKGROUND_NCSNR, 1.0)
     ncsnr[region < 0] = 0
     weights[region < 0] = 0
     length = np.linalg.norm(weights, axis=1, keepdims=True)
@@ -180,19 +195,34 @@ def _region_of_voxel(anatomy: Anatomy) -> np.ndarray:
 
     Where the atlas and a localizer overlap, the atlas wins: it comes first in `rois.REGIONS`.
     """
-    region = np.where(anatomy.cortex, len(rois.REGIONS), -1)
-    for number, (atlas, labels) in reversed(list(enumerate(rois.REGIONS.values()))):
+    region = np.where(anatomy.cortex, len(_RESPONDING), -1)
+    for number, (atlas, labels) in reversed(list(enumerate(_RESPONDING.values()))):
         numbers = [registry.LABELS[atlas].index(label) + 1 for label in labels]
         region[np.isin(anatomy.volumes[atlas], numbers)] = number
     return region
 
 
+def _tilt(simulation: Simulation, region: int) -> np.ndarray:
+    """Return what is added to the log metric of the shared features in a region."""
+    name = [*_RESPONDING, BACKGROUND][region]
+    sign = int(name in HIGHER) - int(name in EARLY)
+    tilt = np.full(simulation.shared_features, -sign * simulation.stream_contrast)
+    tilt[global_columns(simulation)] *= -1
+    return tilt
+
+
 def _tuning(
-    rng: np.random.Generator, n_voxels: int, n_features: int, seed: int, owner: str, region: int
+    rng: np.random.Generator,
+    n_voxels: int,
+    n_features: int,
+    seed: int,
+    owner: str,
+    region: int,
+    tilt: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Draw unit-variance tuning around the mean and with the metric of `owner` in a region."""
     common = stream(seed, "simulate", "tuning", owner, int(region))
-    metric = np.exp(common.normal(0, _METRIC_LOG_SD, n_features))
+    metric = np.exp(common.normal(0, _METRIC_LOG_SD, n_features) + tilt)
     metric /= np.linalg.norm(metric)
     mean = metric * common.standard_normal(n_features)
     mean /= np.linalg.norm(mean)

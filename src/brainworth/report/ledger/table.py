@@ -18,7 +18,11 @@ UNANSWERED = ("not testable here", "answered in words")
 
 def table(answers: list[dict[str, Any]], number_of_table: int, simulated: bool) -> list[Flowable]:
     """Return the table of the claims that results of this study answer."""
-    shown = [answer for answer in answers if answer["verdict"] not in UNANSWERED]
+    shown = [
+        answer
+        for answer in answers
+        if answer["source"] == "prasad" and answer["verdict"] not in UNANSWERED
+    ]
     if not shown:
         return []
     rows = [
@@ -43,12 +47,12 @@ def table(answers: list[dict[str, Any]], number_of_table: int, simulated: bool) 
     return tables.table(number_of_table, caption, columns, rows, sizes=(8.0,), split=True)
 
 
-def unanswered(answers: list[dict[str, Any]]) -> list[str]:
-    """Return the published statements that no result of this study answers, and why."""
+def unanswered(answers: list[dict[str, Any]], source: str = "prasad") -> list[str]:
+    """Return the statements of a source that no result of this study answers, and why."""
     return [
         f"{answer['statement']} ({escape(answer['place'])}): {escape(answer['reason'])}"
         for answer in answers
-        if answer["source"] == "prasad" and answer["verdict"] == "not testable here"
+        if answer["source"] == source and answer["verdict"] == "not testable here"
     ]
 
 

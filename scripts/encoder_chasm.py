@@ -1,0 +1,77 @@
+"""CHASMBrain fitted to one subject: stage 1 on clusters, then stage 2 on voxels."""
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from brainworth.encoder import (
+    chasm,
+    chasm_results,
+    clusters,
+    devices,
+    saved,
+    targets,
+    voxel_files,
+)
+from brainworth.encoder.features import store
+from brainworth.job import job, write_result
+
+SECTIONS = (
+    *("clusters", "stage1", "stage2", "train_stage1", "train_stage2"),
+    *("loss_stage1", "loss_stage2", "compile"),
+)
+#: Scores that the volume holds.
+VOLUMES = ("r", "r2", "mse", "noise_ceiling", "share_of_ceiling")
+
+with job(snakemake) as given:
+    torch.set_num_threads(1)
+    settings = {name: given[f"encoder.{name}"] for name in SECTIONS}
+    responses = targets.read(Path(snakemake.input.targets))
+    features = store.read(Path(snakemake.input.features), responses.nsd_id)
+    atlas = None
+    if settings["clusters"]["kind"] == "atlas":
+        where = settings["clusters"]["atlas"]
+        atlas = clusters.read_atlas(where, responses.subject, responses.volume_shape)
+    checkpoints = Path(snakemake.params.checkpoints) / f"chasm_{responses.subject}"
+    found = chasm.fit_subject(
+        features,
+        responses,
+        settings,
+        seed=given["seed"],
+        checkpoints=checkpoints,
+        device=devices.pick(given["encoder.device"]),
+        progress=True,
+        atlas=atlas,
+    )
+    origin = {"backend": features.backend, "weights_sha256": features.weights_sha256}
+    for stage in ("stage1", "stage2"):
+        path = Path(snakemake.output[stage])
+        saved.save(path, stage, getattr(found, stage), found.data, settings[stage], **origin)
+    test = found.data.rows["test"]
+    predicted, observed = found.voxels["test"].numpy(), responses.values[test]
+    chasm_results.write_predictions(
+        Path(snakemake.output.predictions),
+        {"chasm": (responses.nsd_id[test], predicted, observed)},
+        also=Path(snakemake.input.ridge),
+    )
+    columns = voxel_files.columns(
+        responses, found.data.labels, predicted, observed, responses.n_repeats[test]
+    )
+    voxel_files.write_table(Path(snakemake.output.voxels), responses, columns)
+    voxel_files.write_volume(
+        Path(snakemake.output.scores),
+        responses,
+        {name: columns[name] for name in VOLUMES},
+        voxel_files.affine_of(Path(snakemake.input.streams)),
+    )
+    data = chasm_results.describe(
+        found,
+        responses,
+        given["encoder.scores"],
+        interval=given["interval"],
+        seed=given["seed"],
+        **origin,
+    )
+    write_result(snakemake, given, given["study"], data)
+    shutil.rmtree(checkpoints)

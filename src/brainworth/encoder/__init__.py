@@ -1,0 +1,1 @@
+"""How far an image-to-fMRI encoder gets: CHASMBrain, its baselines and its ablations."""

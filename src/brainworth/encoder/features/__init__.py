@@ -1,0 +1,1 @@
+"""What the images are described by: a global vector, and a grid of tokens."""

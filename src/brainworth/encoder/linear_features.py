@@ -1,0 +1,71 @@
+"""What linear models predict from: the features of an image as one vector.
+
+Ridge regression weighs features by their variance, so every block (global vector, mean token,
+tokens) is brought to a mean variance of 1 over training images. Tokens keep their places, as early
+regions need them; where places x channels are too many, the channels are replaced by their leading
+principal components over the training images and all places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from brainworth.encoder.features.store import Features
+
+#: Images at a time, since full-size tokens fill gigabytes.
+_BLOCK = 256
+
+
+def everything(features: Features, train_rows: np.ndarray, token_features: int) -> np.ndarray:
+    """Return global vector, mean token and tokens, shape (N, F), float32.
+
+    Parameters
+    ----------
+    features : Features
+        Standardised.
+    train_rows : array of int
+        Rows of training images: all that is fitted, is fitted on them.
+    token_features : int
+        Features that the tokens may become, at most; but one a place in any case.
+    """
+    blocks = [
+        features.global_,
+        features.tokens.mean(axis=1),
+        reduced_tokens(features.tokens, train_rows, token_features),
+    ]
+    return join(blocks, train_rows)
+
+
+def overview(features: Features, train_rows: np.ndarray, layer: str) -> np.ndarray:
+    """Return the global vector and mean token of a layer, shape (N, G + C), float32."""
+    return join(features.layers[layer], train_rows)
+
+
+def join(blocks: Sequence[np.ndarray], train_rows: np.ndarray) -> np.ndarray:
+    """Join blocks (N, F_b), each scaled to a mean variance of 1 over the training rows."""
+    scaled = []
+    for block in blocks:
+        variance = block[train_rows].var(axis=0, dtype=np.float64).mean()
+        gain = 1 / np.sqrt(variance) if variance > 0 else 0.0
+        scaled.append((block * np.float32(gain)).astype(np.float32))
+    return np.hstack(scaled)
+
+
+def reduced_tokens(tokens: np.ndarray, train_rows: np.ndarray, token_features: int) -> np.ndarray:
+    """Flatten tokens (N, P, C) to (N, P * c), c <= C principal components of the channels."""
+    n, n_places, n_channels = tokens.shape
+    kept = max(1, min(n_channels, token_features // n_places))
+    if kept == n_channels:
+        return tokens.reshape(n, -1)
+    total, products, count = np.zeros(n_channels), np.zeros((n_channels,) * 2), 0
+    for start in range(0, len(train_rows), _BLOCK):
+        part = tokens[train_rows[start : start + _BLOCK]].reshape(-1, n_channels).astype(float)
+        total += part.sum(axis=0)
+        products += part.T @ part
+        count += len(part)
+    mean = total / count
+    _, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
+    leading = np.ascontiguousarray(vectors[:, ::-1][:, :kept]).astype(np.float32)
+    return (tokens @ leading).reshape(n, -1)

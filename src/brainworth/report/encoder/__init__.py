@@ -1,0 +1,1 @@
+"""The chapter on how far an image-to-fMRI encoder gets."""

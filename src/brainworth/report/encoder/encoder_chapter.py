@@ -1,0 +1,81 @@
+"""The chapter on how far an image-to-fMRI encoder gets."""
+
+from __future__ import annotations
+
+from reportlab.platypus import Flowable
+
+from brainworth.report import layout, tables
+from brainworth.report.encoder import (
+    chasm_section,
+    clusters_section,
+    encoder_methods,
+    linear_section,
+    stage1_section,
+    stage2_section,
+    streams_section,
+    transfer_section,
+)
+from brainworth.report.evidence import Evidence
+from brainworth.report.layout import Numbering
+from brainworth.report.published import cite
+from brainworth.report.tables import Column
+
+TITLE = "How far does an image-to-fMRI encoder get?"
+SECTIONS = {
+    "linear": linear_section,
+    "chasm": chasm_section,
+    "stage1": stage1_section,
+    "stage2": stage2_section,
+    "clusters": clusters_section,
+    "streams": streams_section,
+    "transfer": transfer_section,
+}
+IN_ABSTRACT = ("linear", "chasm")
+CAPTIONS = {
+    "encoder_models": "<b>Models of the encoder.</b> Left: error, beside predicting zero, a model"
+    " without error, and the least error that r allows. Right: correlation. Intervals are over test"
+    " images. A network that adds to ridge regression would lie to the right of it, beyond its"
+    " interval.",
+    "encoder_training": "<b>Training.</b> What training is stopped by, on validation images; points:"
+    " the epoch whose weights are kept. A point at the last epoch means that more epochs might help.",
+}
+
+
+def abstract(evidence: Evidence) -> str:
+    """Return what the abstract says about the encoder."""
+    parts = [part for part in evidence.encoder if part in IN_ABSTRACT] or list(evidence.encoder)
+    said = "; ".join(SECTIONS[part].abstract(evidence) for part in parts)
+    return (
+        f"<b>Image-to-fMRI encoder</b> {cite('chasm')}, on features of the backend"
+        f" {evidence.encoder_backend}: {said}."
+    )
+
+
+def glance(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
+    """Return the table of what is asked and what is found here."""
+    rows = [
+        [question, layout.sentence_case(SECTIONS[part].glance(evidence, name))]
+        for part in evidence.encoder
+        for name, question in SECTIONS[part].QUESTIONS.items()
+    ]
+    columns = [Column("Question", "left", wraps=True), Column("Here", "left", wraps=True)]
+    caption = f"{TITLE} The answers of the chapter of this name at one glance."
+    return tables.table(number_of.table(), caption, columns, rows, sizes=(8.0,), split=True)
+
+
+def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
+    """Return methods, a section a part, and the figures of several parts."""
+    return [
+        layout.heading(TITLE),
+        *encoder_methods.methods(evidence),
+        *[
+            flowable
+            for part in evidence.encoder
+            for flowable in SECTIONS[part].results(evidence, number_of)
+        ],
+        *[
+            layout.figure(evidence.figures[name], number_of.figure(), caption)
+            for name, caption in CAPTIONS.items()
+            if name in evidence.figures
+        ],
+    ]

@@ -1,0 +1,78 @@
+"""How the encoder was trained and scored, with the parameters used."""
+
+from __future__ import annotations
+
+from html import escape
+
+from reportlab.platypus import Flowable
+
+from brainworth.report import layout
+from brainworth.report.evidence import Evidence
+from brainworth.report.numbers import number, percent, whole
+from brainworth.report.published import cite
+
+ZSCORED = {"train": "trials of training images only", "all": "all trials, those of test images too"}
+
+
+def methods(evidence: Evidence) -> list[Flowable]:
+    """Describe features, targets, training and scores."""
+    return [
+        layout.heading("Methods of the encoder", 2),
+        layout.body(*_features(evidence), *_targets(evidence)),
+        layout.body(
+            f"<b>Model</b> {cite('chasm')}. Stage 1 predicts clusters of voxels from a global vector"
+            f" and from tokens of the image, by a stream of Mamba-2 blocks {cite('mamba2')} each and"
+            " a gate; stage 2, with stage 1 frozen, predicts the voxels.",
+            *_training(evidence),
+            "Training stops, and all penalties are chosen, by validation or training images; test"
+            " images are used for the scores only.",
+        ),
+        layout.body(
+            "<b>Scores</b> are means over voxels or clusters. Every error stands beside that of"
+            " predicting zero, that of a model without error (oracle: only noise is left), and the"
+            " least that the correlation allows (bound), below which no prediction can be. An error"
+            " after recalibration has slope and offset of each voxel fitted on validation images."
+            " NC is the noise ceiling; identified is the share of pairs of images told apart by the"
+            " pattern of voxels (chance one half). All models of a subject share the resamples of"
+            " test images."
+        ),
+    ]
+
+
+def _features(evidence: Evidence) -> list[str]:
+    found = evidence.encoder_features
+    if found is None:
+        return []
+    digest = found["weights_sha256"]
+    weights = f" (weights {escape(digest[:16])})" if digest else ""
+    dinov2 = f" {cite('dinov2')}" if found["backend"] == "dinov2" else ""
+    return [f"<b>Features</b>: backend {escape(found['backend'])}{dinov2}{weights}."]
+
+
+def _targets(evidence: Evidence) -> list[str]:
+    given = evidence.encoder_params("encoder.targets")
+    texts = []
+    if given is not None:
+        texts.append(
+            f"<b>Targets</b> are z-scored by {ZSCORED[given['zscore_fit']]}, test images are means"
+            f" over repetitions, {percent(given['validation'])} % of the other images are for"
+            " validation."
+        )
+    for each in evidence.encoder_targets:
+        splits = each["splits"]
+        sizes = ", ".join(f"{whole(part['n_images'])} {name}" for name, part in splits.items())
+        texts.append(f"{each['subject']}: {sizes} images, {whole(each['n_voxels'])} voxels.")
+    return texts
+
+
+def _training(evidence: Evidence) -> list[str]:
+    texts = []
+    for stage in ("stage1", "stage2"):
+        given = evidence.encoder_params(f"encoder.train_{stage}")
+        if given is not None:
+            texts.append(
+                f"Stage {stage[-1]}: at most {given['epochs']} epochs, batches of {given['batch']},"
+                f" rate {number(given['lr'], 4)}, stopped after {given['patience']} epochs without"
+                " a better validation."
+            )
+    return texts
