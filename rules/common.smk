@@ -198,7 +198,6 @@ RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests
 # Subjects that any part of the encoder needs, and the folder of its results.
 ENCODER_SUBJECTS = CONFIG.encoder_subjects if CONFIG.encoder_runs else []
 ENCODED = f"{OUT}/encoder"
-ENCODER_SCRIPTS = {path.name for path in (BASE / "scripts").glob("encoder_*.py")}
 ENCODER_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in ENCODER_SUBJECTS]
 ENCODER_FIRST = f"{ENCODED}/targets_{CONFIG.encoder.subjects[0]}.h5"
 # Features of images come from the images, or from a file that has them.
@@ -220,7 +219,6 @@ ENCODER = [
             if part in ("linear", "chasm")
             else [""]
         )
-        if f"encoder_{part}.py" in ENCODER_SCRIPTS
     ),
 ]
 # From each figure of the encoder to the parts that it shows.
