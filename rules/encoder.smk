@@ -129,6 +129,8 @@ if "encoder_chasm.py" in ENCODER_SCRIPTS:
             features=f"{ENCODED}/features.h5",
             targets=f"{ENCODED}/targets_{{subject}}.h5",
             ridge=f"{ENCODED}/ridge_{{subject}}.h5",
+            # whose regions the table of voxels names
+            betas=f"{OUT}/data/betas_{{subject}}.h5",
             streams=f"{DATA}/{registry.roi_key('{subject}', registry.STREAMS)}",
         output:
             json=f"{ENCODED}/chasm_{{subject}}.json",
