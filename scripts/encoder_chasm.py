@@ -10,6 +10,7 @@ from brainworth.encoder import (
     chasm_results,
     clusters,
     devices,
+    predictions,
     saved,
     targets,
     voxel_files,
@@ -48,17 +49,14 @@ with job(snakemake) as given:
     for stage in ("stage1", "stage2"):
         path = Path(snakemake.output[stage])
         saved.save(path, stage, getattr(found, stage), found.data, settings[stage], **origin)
-    test = found.data.rows["test"]
-    predicted, observed = found.voxels["test"].numpy(), responses.values[test]
-    chasm_results.write_predictions(
-        Path(snakemake.output.predictions),
-        {"chasm": (responses.nsd_id[test], predicted, observed)},
-        also=Path(snakemake.input.ridge),
+    mine = chasm_results.predictions_of(found, responses)
+    others = {"ridge": predictions.read(Path(snakemake.input.ridge), "ridge")}
+    predictions.write(
+        Path(snakemake.output.predictions), responses.subject, {"chasm": mine} | others
     )
-    columns = voxel_files.columns(
-        responses, found.data.labels, predicted, observed, responses.n_repeats[test]
-    )
-    voxel_files.write_table(Path(snakemake.output.voxels), responses, columns)
+    columns = voxel_files.columns(responses, found.data.labels, mine)
+    regions = voxel_files.regions_of(Path(snakemake.input.betas), responses)
+    voxel_files.write_table(Path(snakemake.output.voxels), responses, regions, columns)
     voxel_files.write_volume(
         Path(snakemake.output.scores),
         responses,
@@ -68,7 +66,8 @@ with job(snakemake) as given:
     data = chasm_results.describe(
         found,
         responses,
-        given["encoder.scores"],
+        {name: given[f"encoder.{name}"] for name in ("clusters", "scores")},
+        others,
         interval=given["interval"],
         seed=given["seed"],
         **origin,

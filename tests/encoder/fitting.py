@@ -38,6 +38,10 @@ def subject():
     early = (tokens - tokens.mean(0)).reshape(N, -1) @ rng.normal(size=(P * C, V)) * 2
     values = early + (global_ - 3) @ rng.normal(size=(G, V)) / 18
     split = np.repeat([0, 1, 2], [100, 30, 30]).astype(np.int8)
+    values = (values + 0.3 * rng.normal(size=(N, V))).astype(np.float32)
+    test = np.flatnonzero(split == 2)
+    noise = 0.3 * np.sqrt(3) * np.random.default_rng(1).normal(size=(len(test), 3, V))
+    trials = values[test, None] + noise - noise.mean(axis=1, keepdims=True)
     features = Features(
         np.arange(N) * 3,
         global_.astype(np.float32),
@@ -51,14 +55,14 @@ def subject():
         subject="subj01",
         nsd_id=features.nsd_id,
         split=split,
-        values=(values + 0.3 * rng.normal(size=(N, V))).astype(np.float32),
+        values=values,
         n_repeats=np.full(N, 3),
         repeat=np.zeros(N, dtype=int),
         ncsnr=ones,
         ncsnr_own=ones,
         noise_variance=0.27 * ones,
-        trials=np.zeros((0, V), dtype=np.float32),
-        trial_row=np.zeros(0, dtype=int),
+        trials=trials.reshape(-1, V).astype(np.float32),
+        trial_row=np.repeat(test, 3),
         ijk=np.argwhere(np.ones((23, 1, 1))).astype(np.int32),
         group=np.ones(V, dtype=np.int8),
         volume_shape=(23, 1, 1),
@@ -78,11 +82,12 @@ def fit(checkpoints=None, **changes):
     )
 
 
-def describe(found):
+def describe(found, others=None):
     return chasm_results.describe(
         found,
         subject()[1],
-        {"n_bootstrap": 100, "min_ceiling": 0.05},
+        {"clusters": SETTINGS["clusters"], "scores": {"n_bootstrap": 100, "min_ceiling": 0.05}},
+        others or {},
         backend="gabor",
         weights_sha256="",
         interval=0.95,

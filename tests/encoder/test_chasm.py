@@ -7,12 +7,12 @@ import sys
 from dataclasses import replace
 
 import fitting
-import h5py
 import numpy as np
 import pytest
 import torch
 
 from brainworth.encoder import chasm, chasm_results, saved
+from brainworth.encoder.cluster_noise import noise_of_clusters
 from brainworth.errors import BrainworthError
 
 LONG = fitting.configurations.TRAINING | {"epochs": 25, "patience": 10, "lr": 0.01}
@@ -166,20 +166,33 @@ def test_saved_stages_predict_new_images(found, tmp_path):
         saved.load(tmp_path / "bad.pt", "stage1")
 
 
-def test_predictions_are_written_by_model(tmp_path):
-    predicted, observed = np.random.default_rng(1).normal(size=(2, 5, 3))
-    first, both = tmp_path / "first.h5", tmp_path / "both.h5"
-    ids = np.arange(5) * 2
-    chasm_results.write_predictions(first, {"ridge": (ids, -predicted, observed)})
-    chasm_results.write_predictions(both, {"chasm": (ids, predicted, observed)}, also=first)
-    with h5py.File(both) as file:
-        assert set(file) == {"chasm", "ridge"}
-        assert file["ridge/nsd_id"][:].tolist() == [0, 2, 4, 6, 8]
-        np.testing.assert_allclose(file["chasm/predicted"][:], predicted, rtol=1e-6)
-        np.testing.assert_allclose(file["ridge/predicted"][:], -predicted, rtol=1e-6)
-        np.testing.assert_allclose(file["ridge/observed"][:], observed, rtol=1e-6)
-    with pytest.raises(BrainworthError, match="predictions of ridge are of other images"):
-        chasm_results.write_predictions(both, {"chasm": (ids + 1, predicted, observed)}, first)
-    first.write_bytes(b"bad")
-    with pytest.raises(BrainworthError, match="cannot be read"):
-        chasm_results.write_predictions(both, {"chasm": (ids, predicted, observed)}, first)
+def test_another_model_is_compared_image_by_image(found):
+    mine = chasm_results.predictions_of(found, fitting.subject()[1])
+    worse = replace(mine, predicted=mine.predicted + 0.2)
+    data = fitting.describe(found, {"ridge": worse})
+    (difference,) = data["differences"]
+    assert (difference["first"], difference["second"]) == ("chasm", "ridge")
+    # the same images in both: an added constant moves no correlation, and the error in every sample
+    assert difference["voxels"]["r_mean"]["interval"] == pytest.approx([0, 0], abs=1e-5)
+    error = ((worse.predicted - mine.observed) ** 2).mean()
+    expected = data["rows"][0]["voxels"]["mse"]["estimate"] - error
+    assert difference["voxels"]["mse"]["estimate"] == pytest.approx(expected, rel=1e-4)
+    alone = data["rows"][0]["voxels"]["mse"]["interval"]
+    assert np.ptp(difference["voxels"]["mse"]["interval"]) < np.ptp(alone)
+    for change in ({"observed": mine.observed + 1}, {"validation_observed": mine.observed}):
+        with pytest.raises(BrainworthError, match="other images or responses"):
+            fitting.describe(found, {"ridge": replace(mine, **change)})
+
+
+def test_clusters_have_their_own_ceiling(found):
+    row = fitting.describe(found)["rows"][0]
+    responses = fitting.subject()[1]
+    top = fitting.SETTINGS["clusters"]["top"]
+    noise, ncsnr = noise_of_clusters(responses, found.data.labels, top)
+    assert row["stage1"]["mse_oracle"]["estimate"] == pytest.approx(noise.mean() / 3)
+    share = row["stage1"]["share_of_ceiling"]
+    assert share["n_voxels"] == 4
+    observed, predicted = found.data.parts["test"]["rois"].numpy(), found.rois["test"].numpy()
+    r = np.array([np.corrcoef(*pair)[0, 1] for pair in zip(observed.T, predicted.T, strict=True)])
+    ceiling = ncsnr**2 / (ncsnr**2 + 1 / 3)
+    assert share["unclipped"]["estimate"] == pytest.approx(np.mean(r**2 / ceiling), rel=1e-4)

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from brainworth import results
-from brainworth.encoder import chasm_results, saved, targets, voxel_files
+from brainworth.encoder import predictions, saved, targets, voxel_files
 from brainworth.encoder.features import store
 from brainworth.encoder.features.block import Block
 from brainworth.errors import BrainworthError
+from brainworth.nsd import betas
 
 SHORT = fitting.configurations.TRAINING | {"epochs": 2}
 CONFIG = {
@@ -61,15 +62,29 @@ def inputs(tmp_path_factory):
     targets.write(folder / "targets.h5", responses)
     test = responses.rows(targets.TEST)
     values = responses.values[test]
-    ridge = {"ridge": (responses.nsd_id[test], 0 * values, values)}
-    chasm_results.write_predictions(folder / "ridge.h5", ridge)
+    held = responses.values[responses.rows(targets.VALIDATION)]
+    ridge = predictions.Predictions(responses.nsd_id[test], 0 * values, values, 0 * held, held)
+    predictions.write(folder / "ridge.h5", "subj01", {"ridge": ridge})
+    write_extract(folder / "betas.h5", responses.ijk)
     volume = nib.Nifti1Image(np.zeros(responses.volume_shape, dtype=np.int16), AFFINE)
     nib.save(volume, folder / "streams.nii.gz")
-    files = {"features": "features.h5", "targets": "targets.h5", "ridge": "ridge.h5"}
+    files = {name: f"{name}.h5" for name in ("features", "targets", "ridge", "betas")}
     return Files(
         {name: str(folder / each) for name, each in files.items()},
         streams=str(folder / "streams.nii.gz"),
     )
+
+
+def write_extract(path, ijk):
+    """Write what is read of an extract: voxels 0 to 9 are V1, 8 to 12 are V2."""
+    with h5py.File(path, "w") as file:
+        file.attrs["schema"] = betas.SCHEMA
+        file["voxels/ijk"] = ijk
+        number = np.arange(len(ijk))
+        file["voxels/region/V1"], file["voxels/region/V2"] = (
+            number < 10,
+            (number > 7) & (number < 13),
+        )
 
 
 def run(repository, inputs, folder):
@@ -100,7 +115,8 @@ def output(repository, inputs, tmp_path_factory):
 
 
 def test_the_files_agree(output, inputs):
-    row = results.read(output.json)["data"]["rows"][0]
+    data = results.read(output.json)["data"]
+    row = data["rows"][0]
     responses = targets.read(inputs.targets)
     test = responses.rows(targets.TEST)
     with h5py.File(output.predictions) as file:
@@ -110,11 +126,16 @@ def test_the_files_agree(output, inputs):
     np.testing.assert_array_equal(observed, responses.values[test])
     r = [np.corrcoef(p, y)[0, 1] for p, y in zip(predicted.T, observed.T, strict=True)]
     assert row["voxels"]["r_mean"]["estimate"] == pytest.approx(np.mean(r), abs=1e-5)
+    # what is beside it as `ridge` predicts zero, which has no correlation
+    (difference,) = data["differences"]
+    assert difference["second"] == "ridge"
+    assert difference["voxels"]["r_mean"]["estimate"] == pytest.approx(np.mean(r), abs=1e-5)
 
     image = nib.load(output.scores)
     np.testing.assert_allclose(image.affine, AFFINE)
-    assert image.shape == (23, 1, 1, 5)
-    assert image.header["descrip"].item().decode() == "r,r2,mse,noise_ceiling,share_of_ceiling"
+    assert image.shape == (23, 1, 1, 6)
+    names = image.header["descrip"].item().decode()
+    assert names == "r,r2,mse,noise_ceiling,share_of_ceiling,voxel"
     np.testing.assert_allclose(image.get_fdata()[:, 0, 0, 0], r, atol=1e-5)
     ceiling = 1 / (1 + 1 / 3)
     np.testing.assert_allclose(image.get_fdata()[..., 3].ravel(), ceiling, rtol=1e-5)
@@ -126,6 +147,9 @@ def test_the_files_agree(output, inputs):
     assert len(table) == 23
     assert [int(each["i"]) for each in table] == list(range(23))
     assert {each["group"] for each in table} == {"early"}
+    assert [each["regions"] for each in table] == (
+        ["V1"] * 8 + ["V1;V2"] * 2 + ["V2"] * 3 + [""] * 10
+    )
     assert [int(each["cluster"]) for each in table] == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 8
     np.testing.assert_allclose([float(each["r"]) for each in table], r, atol=1e-5)
 
@@ -153,17 +177,27 @@ def test_voxels_lie_where_they_are(tmp_path):
     flat = np.random.default_rng(0).choice(np.prod(shape), fitting.V, replace=False)
     ijk = np.column_stack(np.unravel_index(flat, shape)).astype(np.int32)
     moved = replace(fitting.subject()[1], ijk=ijk, volume_shape=shape)
-    expected = np.full(shape, np.nan)
+    expected = np.zeros(shape)
     for voxel, (i, j, k) in enumerate(ijk):
         expected[i, j, k] = voxel
-    found = {"r": np.arange(float(fitting.V))}
+    found = {"r": np.arange(float(fitting.V)), "gone": np.full(fitting.V, np.nan)}
     voxel_files.write_volume(tmp_path / "v.nii.gz", moved, found, AFFINE)
-    np.testing.assert_array_equal(nib.load(tmp_path / "v.nii.gz").get_fdata()[..., 0], expected)
-    voxel_files.write_table(tmp_path / "v.csv", moved, found | {"gone": np.full(fitting.V, np.nan)})
+    volumes = nib.load(tmp_path / "v.nii.gz").get_fdata()
+    np.testing.assert_array_equal(volumes[..., 0], expected)
+    np.testing.assert_array_equal(volumes[..., 1], 0)
+    assert np.argwhere(volumes[..., 2]).tolist() == sorted(ijk.tolist())
+    voxel_files.write_table(tmp_path / "v.csv", moved, ["V1"] * fitting.V, found)
     with open(tmp_path / "v.csv", newline="") as file:
         for row in csv.DictReader(file):
             assert expected.ravel(order="F")[int(row["flat"])] == int(row["voxel"])
             assert row["gone"] == ""
+
+
+def test_an_extract_of_other_voxels_is_an_error(tmp_path):
+    responses = fitting.subject()[1]
+    write_extract(tmp_path / "betas.h5", responses.ijk + 1)
+    with pytest.raises(BrainworthError, match="other voxels than the targets"):
+        voxel_files.regions_of(tmp_path / "betas.h5", responses)
 
 
 def test_a_damaged_volume_is_an_error(tmp_path):

@@ -148,7 +148,8 @@ def test_images_do_not_depend_on_those_beside_them():
 def test_what_is_planted_in_simulated_images_can_be_read(default_config, tmp_path):
     """Local features from tokens and not from the global vector, global ones from the latter."""
     torch.set_num_threads(1)
-    simulation, scale = default_config.simulation, scales.SCALES["tiny"]
+    simulation = default_config.simulation.model_copy(update={"global_features": 4})
+    scale = scales.SCALES["tiny"]
     features = truth.draw_images(scale, simulation, 3).features[:1500]
     columns = truth.global_columns(simulation)
     experiment.write_stimuli(tmp_path / "images.h5", features, columns, scale, 3)

@@ -88,7 +88,8 @@ def test_draws_are_the_scores_of_resampled_images(data):
         rows = np.repeat(np.arange(N), weights[b].astype(int))
         fixed = data | {"n_repeats": data["n_repeats"]}
         expected = by_loops(data["predicted"][rows], data["observed"][rows], fixed)
-        del expected["mse_oracle"], expected["identification"]
+        for other in ("mse_oracle", "identification", "share_clipped"):
+            del expected[other]
         for name, value in expected.items():
             assert found.draws[name][b] == pytest.approx(value, rel=1e-6), name
         won = pattern_scores.wins(pattern_scores.similarity(data["predicted"], data["observed"]))
@@ -230,10 +231,43 @@ def test_intervals_cover_the_truth():
             name="planted",
         )
         for name in hits:
-            entry = scores._interval(name, found.estimates[name], found.draws[name], 0.95)
+            estimate = found.estimates[name]
+            entry = scores._interval(estimate, estimate, found.draws[name], 0.95)
             hits[name] += entry[0] <= expected[name] <= entry[1]
     for name, count in hits.items():
         assert 0.90 <= count / n_data <= 0.99, (name, count / n_data)
+
+
+@pytest.mark.parametrize("explained", [0.0, 0.02, 0.9])
+def test_intervals_of_the_clipped_share_cover_it_and_hold_the_estimate(explained):
+    """Where clipping raises the estimate above the truth (share 0), and where it lowers it."""
+    n, n_voxels, n_data = 60, 40, 100
+    signal = np.array([0.05, 0.6] * (n_voxels // 2))  # beside noise of variance 1 a trial
+    rng = np.random.default_rng([2, int(100 * explained)])
+    covered = 0
+    for number in range(n_data):
+        seen, unseen, noise = rng.standard_normal((3, n, n_voxels))
+        predicted = np.sqrt(max(explained, 0.01) * signal) * seen
+        observed = np.sqrt(1 - explained) * np.sqrt(signal) * unseen + noise / np.sqrt(3)
+        found = scores.score(
+            predicted,
+            observed + predicted * (explained > 0),
+            n_repeats=np.full(n, 3),
+            ncsnr=np.sqrt(signal),
+            noise_variance=None,
+            recalibration=None,
+            min_ceiling=0.05,
+            n_bootstrap=200,
+            interval=0.95,
+            seed=number,
+            name="planted",
+        )
+        for entry in (*found["share_of_ceiling"].values(), *found.values()):
+            if isinstance(entry, dict) and entry.get("interval"):
+                assert entry["interval"][0] <= entry["estimate"] <= entry["interval"][1]
+        low, high = found["share_of_ceiling"]["clipped"]["interval"]
+        covered += low <= explained <= high
+    assert covered / n_data >= 0.9, covered
 
 
 def test_noise_ceiling_takes_the_harmonic_mean_of_repeats():

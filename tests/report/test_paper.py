@@ -509,5 +509,8 @@ def test_the_report_reads_json_and_imports_no_stage():
                 names = [alias.name for alias in node.names]
             for name in names:
                 assert not name.startswith(
-                    ("brainworth.erosion", "brainworth.befs", "brainworth.nsd", "h5py")
+                    (
+                        *("brainworth.erosion", "brainworth.befs", "brainworth.encoder"),
+                        *("brainworth.nsd", "h5py"),
+                    )
                 ), file

@@ -1,24 +1,22 @@
-"""What the fit of CHASMBrain to one subject says, ready for JSON, and its predictions as a file."""
+"""What the fit of CHASMBrain to one subject says, ready for JSON, and what it predicts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
+from torch import Tensor
 
-from brainworth import hdf5
-from brainworth.encoder import scores
+from brainworth.encoder import comparison, scores
 from brainworth.encoder.chasm import Fit
+from brainworth.encoder.comparison import Plan
+from brainworth.encoder.predictions import Predictions
 from brainworth.encoder.targets import Targets
 from brainworth.errors import BrainworthError
-from brainworth.files import whole
 
-SCHEMA = "brainworth-predictions/1"
 LABEL = "CHASMBrain"
 
 
@@ -26,6 +24,7 @@ def describe(
     found: Fit,
     targets: Targets,
     settings: Mapping[str, Any],
+    others: Mapping[str, Predictions],
     *,
     backend: str,
     weights_sha256: str,
@@ -39,7 +38,9 @@ def describe(
     found : Fit
     targets : Targets
     settings : mapping
-        Section ``scores``.
+        Sections ``clusters`` and ``scores``.
+    others : mapping from model to Predictions
+        Of the same subject, to compare with image by image.
     backend, weights_sha256 : str
         Of the features.
     interval : float
@@ -53,30 +54,22 @@ def describe(
         ``subject``, ``backend``, ``weights_sha256``, ``n_images`` by part, ``sizes``, and ``rows``
         with the one row ``chasm``: scores of clusters (``stage1``) and of ``voxels``;
         ``parameters`` and ``macs`` of both stages together; ``curve`` of stage 2; all of that by
-        stage in ``stages``; ``learned``, how the network weighs its parts.
+        stage in ``stages``; ``learned``, how the network weighs its parts. ``differences``, a list:
+        ``first`` (chasm) minus ``second`` (one of the others), paired over test images.
+
+    Raises
+    ------
+    BrainworthError
+        If predictions of another model are not of the same responses.
     """
-    rows, parts = found.data.rows, found.data.parts
-    common: dict[str, Any] = {
-        "n_repeats": targets.n_repeats[rows["test"]],
-        "min_ceiling": settings["min_ceiling"],
-        "n_bootstrap": settings["n_bootstrap"],
-        "interval": interval,
-        "seed": seed,
-        "name": targets.subject,
-    }
-    score_of = {}
-    for what, predictions, ncsnr, noise in (
-        ("rois", found.rois, None, None),
-        ("voxels", found.voxels, targets.ncsnr, targets.noise_variance),
-    ):
-        score_of[what] = scores.score(
-            predictions["test"].numpy(),
-            parts["test"][what].numpy(),
-            ncsnr=ncsnr,
-            noise_variance=noise,
-            recalibration=(predictions["validation"].numpy(), parts["validation"][what].numpy()),
-            **common,
-        )
+    plan = Plan({name: settings[name] for name in ("clusters", "scores")}, interval, seed)
+    of_clusters = comparison.score_clusters(plan, targets, found.data, found.rois)
+    of_voxels = comparison.score_voxels(plan, targets, found.data, found.voxels)
+    differences = []
+    for name, each in others.items():
+        second = comparison.score_voxels(plan, targets, found.data, _of_parts(name, each, found))
+        compared = scores.compare(of_voxels, second, interval)
+        differences.append({"first": "chasm", "second": name, "voxels": compared})
     stages = {
         stage: asdict(found.counts[stage]) | found.histories[stage].data()
         for stage in ("stage1", "stage2")
@@ -84,8 +77,8 @@ def describe(
     row = {
         "row": "chasm",
         "label": LABEL,
-        "stage1": score_of["rois"],
-        "voxels": score_of["voxels"],
+        "stage1": scores.summarise(of_clusters, interval),
+        "voxels": scores.summarise(of_voxels, interval),
         "parameters": sum(each.parameters for each in found.counts.values()),
         "macs": sum(each.macs for each in found.counts.values()),
         "curve": stages["stage2"]["epochs"],
@@ -96,60 +89,40 @@ def describe(
         "subject": targets.subject,
         "backend": backend,
         "weights_sha256": weights_sha256,
-        "n_images": {name: len(chosen) for name, chosen in rows.items()},
+        "n_images": {name: len(chosen) for name, chosen in found.data.rows.items()},
         "sizes": found.data.shapes,
         "rows": [row],
+        "differences": differences,
     }
 
 
-def write_predictions(
-    path: Path,
-    rows: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-    also: Path | None = None,
-) -> None:
-    """Write predictions of test images, one group a model.
-
-    Parameters
-    ----------
-    path : path
-        HDF5; each group has the datasets ``nsd_id`` (N,), 0-based 73K ids, ``predicted`` and
-        ``observed`` (N, V), on the scale of the targets.
-    rows : mapping from model to (nsd_id, predicted, observed)
-    also : path, optional
-        A file of this kind, or one that has such groups, whose groups are copied; of the same
-        images.
-
-    Raises
-    ------
-    BrainworthError
-        If `also` cannot be read, or has other images.
-    """
-    with whole(path) as part, h5py.File(part, "w") as file:
-        file.attrs["schema"] = SCHEMA
-        everything = (_read_predictions(also) if also else {}) | dict(rows)
-        first = next(iter(rows.values()))[0]
-        for name, (nsd_id, predicted, observed) in everything.items():
-            if not np.array_equal(nsd_id, first):
-                raise BrainworthError(
-                    f"{also}: the predictions of {name} are of other images than those of "
-                    f"{', '.join(rows)}; delete it and run again"
-                )
-            group = file.create_group(name)
-            hdf5.store(group, "nsd_id", np.asarray(nsd_id, dtype=np.int64))
-            hdf5.store(group, "predicted", np.asarray(predicted, dtype=np.float32))
-            hdf5.store(group, "observed", np.asarray(observed, dtype=np.float32))
+def predictions_of(found: Fit, targets: Targets) -> Predictions:
+    """Return what the fit predicts of the voxels of test and validation images."""
+    parts, rows = found.data.parts, found.data.rows
+    return Predictions(
+        targets.nsd_id[rows["test"]],
+        found.voxels["test"].numpy(),
+        parts["test"]["voxels"].numpy(),
+        found.voxels["validation"].numpy(),
+        parts["validation"]["voxels"].numpy(),
+    )
 
 
-def _read_predictions(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    try:
-        with h5py.File(path, "r") as file:
-            return {
-                name: tuple(group[each][:] for each in ("nsd_id", "predicted", "observed"))
-                for name, group in file.items()
-                if isinstance(group, h5py.Group) and "predicted" in group
-            }
-    except (OSError, RuntimeError, KeyError) as error:
-        raise BrainworthError(f"{path} cannot be read ({error}); delete it and run again") from None
+def _of_parts(name: str, predictions: Predictions, found: Fit) -> dict[str, Tensor]:
+    """Return another model's predictions by part, if they are of the same responses."""
+    parts = found.data.parts
+    observed = (parts["test"]["voxels"].numpy(), parts["validation"]["voxels"].numpy())
+    theirs = (predictions.observed, predictions.validation_observed)
+    if not all(map(np.array_equal, observed, theirs)):
+        raise BrainworthError(
+            f"the predictions of {name} for {found.data.subject} are of other images or responses "
+            "than those of the networks, so that their scores cannot be paired; delete them and "
+            "run again"
+        )
+    return {
+        "test": torch.from_numpy(predictions.predicted),
+        "validation": torch.from_numpy(predictions.validation_predicted),
+    }
 
 
 def _learned(found: Fit) -> dict[str, float]:

@@ -25,6 +25,10 @@ RESAMPLED = (
     *("mse", "mse_zero", "bound", "r2_mean", "r2_median", "r_mean", "r_median"),
     *("share_clipped", "share_unclipped", "mse_recalibrated", "pattern_r", "identification"),
 )
+#: Whose draws make the interval, where they are not a statistic's own. True shares are between 0
+#: and 1, so that the clipped and the unclipped share estimate the same; clipped draws would be
+#: biased by more than a shift can mend, as are clipped estimates of noisy voxels.
+_DRAWS_OF = {"share_clipped": "share_unclipped"}
 #: Where a statistic cannot be outside, intervals are cut.
 _RANGES = {
     "mse": (0, np.inf),
@@ -60,7 +64,7 @@ class Scored:
     estimates : dict from str to float
         Of `RESAMPLED`, and mse_oracle; what cannot be had is not in it.
     draws : dict from str to array of shape (B,)
-        Of `RESAMPLED`, the same.
+        Of `RESAMPLED`, the same; but the clipped share has those of the unclipped one.
     reasons : dict from str to str
         Why something is missing.
     name : str
@@ -195,8 +199,9 @@ def summarise(found: Scored, interval: float) -> dict:
     def entry(statistic: str, reason: str | None = None) -> dict:
         if statistic not in found.estimates:
             return {"estimate": None, "interval": None, "reason": found.reasons[reason]}
-        estimate = found.estimates[statistic]
-        bounds = _interval(statistic, estimate, found.draws[statistic], interval)
+        estimate, source = found.estimates[statistic], _DRAWS_OF.get(statistic, statistic)
+        bounds = _interval(estimate, found.estimates[source], found.draws[source], interval)
+        bounds = np.clip(bounds, *_RANGES[statistic]).tolist()
         return {"estimate": estimate, "interval": bounds}
 
     oracle = {"estimate": found.estimates.get("mse_oracle")}
@@ -289,13 +294,17 @@ def compare(first: Scored, second: Scored, interval: float) -> dict:
         )
     answer = {}
     for statistic in RESAMPLED:
-        if statistic == "mse_zero" or statistic not in first.draws.keys() & second.draws.keys():
+        both = first.estimates.keys() & second.estimates.keys()
+        if statistic == "mse_zero" or statistic not in both:
             continue
-        estimate = first.estimates[statistic] - second.estimates[statistic]
-        draws = first.draws[statistic] - second.draws[statistic]
+        source = _DRAWS_OF.get(statistic, statistic)
+        estimate, centre = (
+            first.estimates[name] - second.estimates[name] for name in (statistic, source)
+        )
+        draws = first.draws[source] - second.draws[source]
         answer[statistic] = {
             "estimate": estimate,
-            "interval": _interval(None, estimate, draws, interval),
+            "interval": _interval(estimate, centre, draws, interval),
         }
     return answer
 
@@ -345,7 +354,8 @@ def _resampled(
         )
         for start in range(0, len(weights), _BLOCK)
     ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    names = parts[0].keys() - _DRAWS_OF.keys()
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 def _over_voxels(
@@ -372,17 +382,23 @@ def _over_voxels(
     return answer
 
 
-def _interval(
-    statistic: str | None, estimate: float, draws: np.ndarray, level: float
-) -> list[float]:
+def _interval(estimate: float, centre: float, draws: np.ndarray, level: float) -> list[float]:
     """Return the percentile interval of draws that are moved down by twice their bias.
 
     What is squared, such as r, is larger in a bootstrap sample than in the data by about as much as
-    it is larger in the data than in truth; means over images are not moved. None = a difference.
+    it is larger in the data than in truth; means over images are not moved. Estimates are not
+    corrected, and where the bias of one is larger than its sampling error the moved interval would
+    leave it out: such an interval is stretched to the estimate, and covers no less.
+
+    Parameters
+    ----------
+    estimate : float
+    centre : float
+        What the draws are draws of, on the data as they are: the estimate itself, or `_DRAWS_OF`.
+    draws : array of shape (B,)
     """
-    low, high = percentile_interval(draws - 2 * (draws.mean() - estimate), level)
-    least, most = _RANGES[statistic] if statistic else (-np.inf, np.inf)
-    return [float(np.clip(low, least, most)), float(np.clip(high, least, most))]
+    low, high = percentile_interval(draws - 2 * (draws.mean() - centre), level)
+    return [float(min(low, estimate)), float(max(high, estimate))]
 
 
 def _checked(

@@ -6,8 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.encoder import published
 from brainworth.report import layout
+from brainworth.report.encoder import encoder_published as published
 from brainworth.report.encoder import encoder_tables
 from brainworth.report.encoder.encoder_words import against_zero, difference, row_of, value
 from brainworth.report.evidence import Evidence
@@ -60,11 +60,12 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         ),
         layout.body(
             "<b>The published numbers.</b> An error cannot be below Var(y)(1 − r²) in any voxel."
-            f" With the published noise ceiling, targets have a variance of"
-            f" {_range(verdict.zero)}, r = {number(said.r)} allows errors from {_range(verdict.bound)} on, and"
-            f" a model without error has {_range(verdict.oracle)}. The published {number(said.mse)} {cite('chasm')}"
-            f" is below both: it {encoder_tables.FLAGS[verdict.flag].replace('violates', 'violates the')}"
-            " and cannot be on the scale of the linear rows of the same table, which keep to it.",
+            " With the published noise ceiling, targets have a variance of"
+            f" {_range(verdict.zero)}, r = {number(said.r)} allows errors from"
+            f" {_range(verdict.bound)} on, and a model without error has {_range(verdict.oracle)}."
+            f" The published {number(said.mse)} {cite('chasm')} is below both: it violates the"
+            " bound and cannot be on the scale of the linear rows of the same table, which keep to"
+            " it.",
         ),
         *encoder_tables.scores(table, "CHASMBrain, voxels of the test images.", rows),
         *encoder_tables.scores(
@@ -117,6 +118,6 @@ def _learned(data: dict[str, Any]) -> str:
     learned = data["rows"][0]["learned"]
     return (
         f"In {data['subject']} the gate gives the global stream"
-        f" {percent(learned['share_of_global_stream'])} % of the weight on average, and the holistic"
-        f" decoder has {percent(learned['share_of_holistic_decoder'])} % of that of stage 2."
+        f" {percent(learned['share_of_global_stream'])} % of the weight on average; in stage 2 the"
+        f" holistic decoder has {percent(learned['share_of_holistic_decoder'])} %."
     )

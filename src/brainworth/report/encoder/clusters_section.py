@@ -6,8 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.encoder import published
 from brainworth.report import layout
+from brainworth.report.encoder import encoder_published as published
 from brainworth.report.encoder import encoder_tables
 from brainworth.report.encoder.encoder_words import difference, ranked, value
 from brainworth.report.evidence import Evidence
@@ -59,8 +59,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         layout.body(
             f"{layout.sentence_case(glance(evidence, 'clusters'))}; {glance(evidence, 'top')}"
             f" ({data['subject']}, {data['n_images']['train']:,} training images). Correlations of"
-            " clusters rise with their size because noise averages out: they are of other targets in"
-            " each row, and only those of voxels compare."
+            " clusters rise with their size because noise averages out: they are of other targets"
+            " in each row, and only those of voxels compare."
         ),
         layout.body(
             "<b>The most active voxels</b> of an image are chosen by its own noisy response."
@@ -88,9 +88,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         layout.figure(
             evidence.figures["encoder_clusters"],
             numbering.figure(),
-            "<b>Clusters.</b> Both stages were trained for every kind, size and share. Intervals are"
-            " over test images. A best size in b and c whose interval leaves out the others would"
-            " support the published optimum; a flat line says that the size does not matter.",
+            "<b>Clusters.</b> Both stages were trained for every kind, size and share. Intervals"
+            " are over test images. A best size in b and c whose interval leaves out the others"
+            " would support the published optimum; a flat line says that the size does not matter.",
         ),
     ]
 

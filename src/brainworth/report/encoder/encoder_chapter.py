@@ -36,8 +36,9 @@ CAPTIONS = {
     " without error, and the least error that r allows. Right: correlation. Intervals are over test"
     " images. A network that adds to ridge regression would lie to the right of it, beyond its"
     " interval.",
-    "encoder_training": "<b>Training.</b> What training is stopped by, on validation images; points:"
-    " the epoch whose weights are kept. A point at the last epoch means that more epochs might help.",
+    "encoder_training": "<b>Training.</b> What training is stopped by, on validation images;"
+    " points: the epoch whose weights are kept. A point at the last epoch means that more epochs"
+    " might help.",
 }
 
 

@@ -11,7 +11,7 @@ from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.encoder import encoder_figure, encoder_figure_ablations
 
-#: Figure to the rules whose JSON it shows, in this order, and what draws it from their data by rule.
+#: Figure to the rules whose JSON it shows, in order, and what draws it from their data by rule.
 DRAWINGS = {
     "encoder_models": (("encoder_linear", "encoder_chasm"), encoder_figure.models),
     "encoder_training": (

@@ -18,8 +18,9 @@ def limits(evidence: Evidence) -> list[str]:
     ]
     if evidence.encoder_backend != "dinov2":
         texts.append(
-            f"<b>Features of the encoder</b> are of the backend {escape(str(evidence.encoder_backend))},"
-            " not DINOv2: nothing here confirms or refutes a published number."
+            "<b>Features of the encoder</b> are of the backend"
+            f" {escape(str(evidence.encoder_backend))}, not DINOv2: nothing here confirms or"
+            " refutes a published number."
         )
     if evidence.simulated:
         texts.append(

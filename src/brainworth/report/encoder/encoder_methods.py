@@ -20,9 +20,9 @@ def methods(evidence: Evidence) -> list[Flowable]:
         layout.heading("Methods of the encoder", 2),
         layout.body(*_features(evidence), *_targets(evidence)),
         layout.body(
-            f"<b>Model</b> {cite('chasm')}. Stage 1 predicts clusters of voxels from a global vector"
-            f" and from tokens of the image, by a stream of Mamba-2 blocks {cite('mamba2')} each and"
-            " a gate; stage 2, with stage 1 frozen, predicts the voxels.",
+            f"<b>Model</b> {cite('chasm')}. Stage 1 predicts clusters of voxels from a global"
+            f" vector and from tokens of the image, by a stream of Mamba-2 blocks {cite('mamba2')}"
+            " each and a gate; stage 2, with stage 1 frozen, predicts the voxels.",
             *_training(evidence),
             "Training stops, and all penalties are chosen, by validation or training images; test"
             " images are used for the scores only.",

@@ -8,8 +8,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.encoder import published
 from brainworth.report import tables
+from brainworth.report.encoder import encoder_published as published
 from brainworth.report.numbers import interval, number, whole
 from brainworth.report.published import cite
 from brainworth.report.tables import Column, Notes

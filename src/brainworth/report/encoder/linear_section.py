@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reportlab.platypus import Flowable
 
-from brainworth.encoder import published
 from brainworth.report import layout
+from brainworth.report.encoder import encoder_published as published
 from brainworth.report.encoder import encoder_tables
 from brainworth.report.encoder.encoder_words import against_zero, ranked, row_of, value
 from brainworth.report.evidence import Evidence

@@ -6,8 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.encoder import published
 from brainworth.report import layout
+from brainworth.report.encoder import encoder_published as published
 from brainworth.report.encoder import encoder_tables
 from brainworth.report.encoder.encoder_words import (
     against_zero,

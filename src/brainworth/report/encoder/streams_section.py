@@ -6,8 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.encoder import published
 from brainworth.report import layout, tables
+from brainworth.report.encoder import encoder_published as published
 from brainworth.report.encoder.encoder_figure_ablations import GROUPS, OVERALL
 from brainworth.report.encoder.encoder_tables import NOT_COMPARABLE, SIZES
 from brainworth.report.encoder.encoder_words import value
@@ -48,8 +48,8 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         layout.body(
             f"{layout.sentence_case(glance(evidence, 'streams'))} ({data['subject']}). A stream cut"
             " out of a network that was trained with both loses what it knew, and leaves a network"
-            " that was never trained to do without it; one trained alone has the first loss only. An"
-            " asymmetry that vanishes with training alone is of the second kind."
+            " that was never trained to do without it; one trained alone has the first loss only."
+            " An asymmetry that vanishes with training alone is of the second kind."
         ),
         *_table(evidence, data, numbering.table()),
         *_drops(data, numbering.table()),
@@ -72,11 +72,11 @@ def _table(evidence: Evidence, data: dict[str, Any], table: int) -> list[Flowabl
         said = row["row"] in SAID and published.find("4", SAID[row["row"]])
         cells = [row["label"], "yes" if row["trained"] else "no"]
         for group in groups:
-            found = row["groups"][group]
+            found = row["groups"][group] and row["groups"][group]["r_mean"]
             cells.append(
                 notes.missing("fewer than two clusters")
                 if found is None
-                else f"{number(found['r_mean']['estimate'])}<br/>{interval(found['r_mean']['interval'])}"
+                else f"{number(found['estimate'])}<br/>{interval(found['interval'])}"
             )
         for group in ("early", "mid", "higher"):
             cells.append(number(said.groups[group]) if said else "–")
@@ -111,7 +111,7 @@ def _drops(data: dict[str, Any], table: int) -> list[Flowable]:
     columns = [Column("Streams", "left")]
     columns += [Column(name) for name in ("Early", "Higher", "Early − higher", "Early / higher")]
     caption = (
-        "Share of the correlation that is lost, 1 − r/r(both). The published asymmetry of 1.9 is the"
-        " ratio of the row “Swap”."
+        "Share of the correlation that is lost, 1 − r/r(both). The published asymmetry of 1.9 is"
+        " the ratio of the row “Swap”."
     )
     return tables.table(table, caption, columns, rows, notes)

@@ -6,8 +6,8 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.encoder import published
 from brainworth.report import layout
+from brainworth.report.encoder import encoder_published as published
 from brainworth.report.encoder import encoder_tables
 from brainworth.report.encoder.encoder_figure_ablations import backbone_label
 from brainworth.report.encoder.encoder_words import difference
@@ -45,9 +45,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     return [
         layout.heading(f"Transfer to {data['subject']}", 2),
         layout.body(
-            f"With a linear head and all images: {glance(evidence, 'transfer')}. A backbone is worth"
-            " something if it beats one that was not trained at all, and features without any;"
-            " nearness to the subject's own backbone alone does not show that."
+            f"With a linear head and all images: {glance(evidence, 'transfer')}. A backbone is"
+            " worth something if it beats one that was not trained at all, and features without"
+            " any; nearness to the subject's own backbone alone does not show that."
         ),
         *encoder_tables.scores(
             numbering.table(),
@@ -67,9 +67,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             numbering.figure(),
             f"<b>Transfer to {data['subject']}</b> over the number of its training images, with a"
             " linear head trained by gradient descent (above) and by ridge regression (below)."
-            " Intervals are over test images. A shared representation would put transferred backbones"
-            " above the untrained one, most with few images; lines that coincide say that the map,"
-            " not the backbone, does the work.",
+            " Intervals are over test images. A shared representation would put transferred"
+            " backbones above the untrained one, most with few images; lines that coincide say that"
+            " the map, not the backbone, does the work.",
         ),
     ]
 

@@ -35,7 +35,8 @@ def table(
     ]
     caption = (
         f"The claims at one glance. Ranges are over {_over(shown)}; intervals are in the tables"
-        " below. The rules behind the verdicts are in paper/claims.yaml, their answers in claims.json."
+        " below. The rules behind the verdicts are in paper/claims.yaml, their answers in"
+        " claims.json."
     )
     if simulated:
         caption += (

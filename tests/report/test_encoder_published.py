@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from brainworth.encoder import published
 from brainworth.errors import BrainworthError
+from brainworth.report.encoder import encoder_published as published
 
 #: Row of table 1, then the range in which the least error for its correlation was computed before.
 BOUNDS = {
