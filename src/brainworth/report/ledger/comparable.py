@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from brainworth.encoder import published
+from brainworth.report.encoder import encoder_published
 from brainworth.report.ledger.claims_file import ClaimEntry
 
 #: Features that the statements on the encoder are about.
@@ -32,7 +32,7 @@ def why_not(claim: ClaimEntry, results: Mapping[str, Sequence[dict[str, Any]]]) 
             return f"features here are of the backend {backend}, not DINOv2"
     if claim.test in WITHOUT_NETWORKS:
         return None
-    here, there = _size(results), published.find("2a", "dual_mamba").parameters
+    here, there = _size(results), encoder_published.find("2a", "dual_mamba").parameters
     if here is not None and abs(here - there) > SIZE * there:
         return (
             f"stage 1 has {here / 1e6:.2f} million parameters here, {there / 1e6:.1f} as published"
