@@ -198,7 +198,11 @@ RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests
 # Subjects that any part of the encoder needs, and the folder of its results.
 ENCODER_SUBJECTS = CONFIG.encoder_subjects if CONFIG.encoder_runs else []
 ENCODED = f"{OUT}/encoder"
-ENCODER_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in ENCODER_SUBJECTS]
+TRANSFER_TARGETS = [
+    f"{ENCODED}/targets_{subject}.h5"
+    for subject in ENCODER_SUBJECTS
+    if subject in CONFIG.encoder.transfer.subjects
+]
 ENCODER_FIRST = f"{ENCODED}/targets_{CONFIG.encoder.subjects[0]}.h5"
 # Features of images come from the images, or from a file that has them.
 IMAGES = CONFIG.encoder.features.file

@@ -281,7 +281,7 @@ rule encoder_transfer:
     """Give a subject the backbone of others."""
     input:
         features=f"{ENCODED}/features.h5",
-        targets=ENCODER_TARGETS,
+        targets=TRANSFER_TARGETS,
     output:
         json=f"{ENCODED}/transfer.json",
     log:

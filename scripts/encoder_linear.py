@@ -13,7 +13,7 @@ from brainworth.sections.data import Simulation
 with job(snakemake) as given:
     torch.set_num_threads(1)
     responses = targets.read(Path(snakemake.input.targets))
-    features = store.read(Path(snakemake.input.features), responses.nsd_id)
+    features = store.read(Path(snakemake.input.features), responses.nsd_id, half=True)
     atlas = true_features = None
     if given["encoder.clusters"]["kind"] == "atlas":
         where = given["encoder.clusters"]["atlas"]

@@ -15,7 +15,8 @@ SEED = 11
 
 @pytest.fixture(scope="module")
 def simulation(default_config):
-    return default_config.simulation.model_copy(update={"scale": "tiny"})
+    given = {"scale": "tiny", "global_features": 4, "stream_contrast": 0.5}
+    return default_config.simulation.model_copy(update=given)
 
 
 def without_streams(simulation):
@@ -130,6 +131,7 @@ def test_global_features_fill_the_image(simulation, tmp_path, size):
 
 
 def test_there_cannot_be_more_global_than_shared_features(default_config):
-    content = default_config.simulation.model_dump() | {"shared_features": 3}
+    content = default_config.simulation.model_dump()
+    content |= {"shared_features": 3, "global_features": 4}
     with pytest.raises(ValueError, match="global_features are among the shared_features"):
         type(default_config.simulation)(**content)

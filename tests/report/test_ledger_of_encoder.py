@@ -6,6 +6,7 @@ import pytest
 from test_ledger import read
 
 from brainworth.errors import BrainworthError
+from brainworth.report import layout
 from brainworth.report.encoder import encoder_published
 from brainworth.report.ledger import claims_file, evaluate, table
 
@@ -219,7 +220,8 @@ def test_rows_of_the_ledger_are_rows_of_the_tables(claims):
             assert named <= can[claim.test], claim.id
 
 
-def test_the_table_of_the_encoder(claims, tmp_path):
+def test_the_table_of_the_encoder(tmp_path):
+    layout.register_fonts()
     found = answer(tmp_path, {}, features("gabor"), linear("subj01", ridge=0.4, zeros=0.3))
     assert table.table([found], 1, False, "chasm")
     assert table.unanswered([found], "chasm") == []

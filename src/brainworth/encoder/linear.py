@@ -11,8 +11,8 @@ of stage 1, are predicted from the same features as targets of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,15 @@ LABELS = {
 
 @dataclass(frozen=True)
 class _Row:
-    """A model: its predictions (N, V) and (N, K) of all rows, and how it was fitted."""
+    """A model: what it predicts, and how it was fitted.
+
+    `test` and `validation` are pairs: voxels (n, V) and clusters (n, K).
+    """
 
     name: str
     label: str
-    voxels: np.ndarray
-    clusters: np.ndarray
+    test: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
     n_features: int
     penalty: dict[str, float] | None
 
@@ -125,37 +128,38 @@ def analyse(
 
     def score(row: _Row) -> tuple[scores.Scored, scores.Scored]:
         of_voxels = scores.evaluate(
-            row.voxels[test],
+            row.test[0],
             targets.values[test],
             ncsnr=targets.ncsnr,
             noise_variance=targets.noise_variance,
-            recalibration=(row.voxels[validation], targets.values[validation]),
+            recalibration=(row.validation[0], targets.values[validation]),
             **common,
         )
         of_clusters = scores.evaluate(
-            row.clusters[test],
+            row.test[1],
             rois[test],
             ncsnr=ncsnr,
             noise_variance=noise,
-            recalibration=(row.clusters[validation], rois[validation]),
+            recalibration=(row.validation[1], rois[validation]),
             **common,
         )
         return of_voxels, of_clusters
 
     rows, scored, predictions = [], {}, None
     designs = _designs(features, train, ridge["token_features"], true_features)
-    both = np.hstack([targets.values, rois])
+    both = np.hstack([targets.values[train], rois[train]])
     n_rows = 2 + len(designs)
     with tqdm(total=n_rows, desc=f"linear {targets.subject}", disable=None) as bar:
-        for row in _models(designs, both, targets.values.shape[1], train, folds, ridge):
+        parts = {"train": train, "validation": validation, "test": test}
+        for row in _models(designs, both, targets.values.shape[1], parts, folds, ridge):
             scored[row.name], of_clusters = score(row)
             rows.append(_describe(row, scored[row.name], of_clusters, interval))
             if row.name == "ridge":
                 predictions = Predictions(
                     targets.nsd_id[test],
-                    row.voxels[test],
+                    row.test[0],
                     targets.values[test],
-                    row.voxels[validation],
+                    row.validation[0],
                     targets.values[validation],
                 )
             bar.update()
@@ -182,33 +186,46 @@ def _designs(
     true_features: np.ndarray | None,
 ) -> dict[str, tuple[str, np.ndarray]]:
     """Return, by row, its label and what it predicts from (N, F)."""
-    scaled = store.standardise(features, train)
+    scaled = store.standardise(replace(features, tokens=features.tokens[:, :0]), train)
     designs = {"global_only": (LABELS["global_only"], scaled.global_)}
     for layer in scaled.layers:
         design = linear_features.overview(scaled, train, layer)
         designs[probe_name(layer)] = (f"Probe, {layer}", design)
-    design = linear_features.everything(scaled, train, token_features)
+    design = linear_features.everything(
+        replace(scaled, tokens=features.tokens), train, token_features
+    )
     designs["ridge"] = (LABELS["ridge"], design)
     if true_features is not None:
         designs["true_features"] = (LABELS["true_features"], np.asarray(true_features))
     return designs
 
 
-def _models(designs, both, n_voxels, train, folds, ridge):
-    """Yield the rows, constants first; `both` (N, V + K) are voxels and clusters."""
-    for name, constant in (("zero", np.zeros(both.shape[1])), ("mean", both[train].mean(axis=0))):
-        predicted = np.broadcast_to(constant.astype(np.float32), both.shape)
-        yield _Row(name, LABELS[name], predicted[:, :n_voxels], predicted[:, n_voxels:], 0, None)
+def _models(
+    designs: Mapping[str, tuple[str, np.ndarray]],
+    both: np.ndarray,
+    n_voxels: int,
+    parts: Mapping[str, np.ndarray],
+    folds: np.ndarray,
+    ridge: Mapping[str, Any],
+) -> Iterator[_Row]:
+    """Yield the rows, constants first; `both` (n, V + K) are voxels and clusters in training."""
+    held = [parts[name] for name in ("test", "validation")]
+    for name, constant in (("zero", np.zeros(both.shape[1])), ("mean", both.mean(axis=0))):
+        predicted = [
+            np.broadcast_to(constant.astype(np.float32), (len(rows), constant.size))
+            for rows in held
+        ]
+        yield _Row(name, LABELS[name], *_pairs(predicted, n_voxels), 0, None)
     for name, (label, design) in designs.items():
-        penalty = kfold_ridge.penalties(design[train], ridge["n_alphas"], ridge["alpha_range"])
-        found = kfold_ridge.fit(design[train], both[train], folds, penalty)
-        predicted = found.predict(design)
+        training = design[parts["train"]]
+        penalty = kfold_ridge.penalties(training, ridge["n_alphas"], ridge["alpha_range"])
+        found = kfold_ridge.fit(training, both, folds, penalty)
+        predicted = [found.predict(design[rows]) for rows in held]
         chosen = found.penalty[:n_voxels]
         yield _Row(
             name,
             label,
-            predicted[:, :n_voxels],
-            predicted[:, n_voxels:],
+            *_pairs(predicted, n_voxels),
             design.shape[1],
             {
                 "median": float(np.median(chosen) / penalty[0] * ridge["alpha_range"][0]),
@@ -216,6 +233,10 @@ def _models(designs, both, n_voxels, train, folds, ridge):
                 "share_at_largest": float(np.mean(chosen == penalty[-1])),
             },
         )
+
+
+def _pairs(predicted: Sequence[np.ndarray], n_voxels: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(each[:, :n_voxels], each[:, n_voxels:]) for each in predicted]
 
 
 def _describe(

@@ -12,10 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from brainworth.encoder.features import store
 from brainworth.encoder.features.store import Features
-
-#: Images at a time, since full-size tokens fill gigabytes.
-_BLOCK = 256
 
 
 def everything(features: Features, train_rows: np.ndarray, token_features: int) -> np.ndarray:
@@ -24,18 +22,17 @@ def everything(features: Features, train_rows: np.ndarray, token_features: int) 
     Parameters
     ----------
     features : Features
-        Standardised.
+        Standardised, but for the tokens, which are too many for a copy.
     train_rows : array of int
         Rows of training images: all that is fitted, is fitted on them.
     token_features : int
         Features that the tokens may become, at most; but one a place in any case.
     """
-    blocks = [
-        features.global_,
-        features.tokens.mean(axis=1),
-        reduced_tokens(features.tokens, train_rows, token_features),
-    ]
-    return join(blocks, train_rows)
+    tokens = features.tokens
+    centre, gain = store.scale_of(tokens, train_rows)
+    mean_token = (tokens.mean(axis=1, dtype=np.float32) - centre) * gain
+    reduced = reduced_tokens(tokens, train_rows, token_features, centre, gain)
+    return join([features.global_, mean_token, reduced], train_rows)
 
 
 def overview(features: Features, train_rows: np.ndarray, layer: str) -> np.ndarray:
@@ -53,19 +50,43 @@ def join(blocks: Sequence[np.ndarray], train_rows: np.ndarray) -> np.ndarray:
     return np.hstack(scaled)
 
 
-def reduced_tokens(tokens: np.ndarray, train_rows: np.ndarray, token_features: int) -> np.ndarray:
-    """Flatten tokens (N, P, C) to (N, P * c), c <= C principal components of the channels."""
+def reduced_tokens(
+    tokens: np.ndarray,
+    train_rows: np.ndarray,
+    token_features: int,
+    centre: np.ndarray | float = 0.0,
+    gain: np.ndarray | float = 1.0,
+) -> np.ndarray:
+    """Standardise tokens (N, P, C) and flatten them to (N, P * c), float32.
+
+    Of the channels, c <= C principal components are kept, over training images and all places.
+
+    Parameters
+    ----------
+    centre, gain : arrays of shape (C,), optional
+        See `store.scale_of`.
+    """
     n, n_places, n_channels = tokens.shape
     kept = max(1, min(n_channels, token_features // n_places))
-    if kept == n_channels:
-        return tokens.reshape(n, -1)
-    total, products, count = np.zeros(n_channels), np.zeros((n_channels,) * 2), 0
-    for start in range(0, len(train_rows), _BLOCK):
-        part = tokens[train_rows[start : start + _BLOCK]].reshape(-1, n_channels).astype(float)
-        total += part.sum(axis=0)
-        products += part.T @ part
-        count += len(part)
-    mean = total / count
-    _, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
-    leading = np.ascontiguousarray(vectors[:, ::-1][:, :kept]).astype(np.float32)
-    return (tokens @ leading).reshape(n, -1)
+
+    def standardised(rows: np.ndarray | slice) -> np.ndarray:
+        return (tokens[rows].reshape(-1, n_channels) - centre) * gain
+
+    basis = None
+    if kept < n_channels:
+        total, products, count = np.zeros(n_channels), np.zeros((n_channels,) * 2), 0
+        for start in range(0, len(train_rows), store.BLOCK):
+            part = standardised(train_rows[start : start + store.BLOCK])
+            total += part.sum(axis=0)
+            products += part.T @ part
+            count += len(part)
+        mean = total / count
+        _, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
+        basis = np.ascontiguousarray(vectors[:, ::-1][:, :kept])
+    answer = np.empty((n, n_places * kept), dtype=np.float32)
+    for start in range(0, n, store.BLOCK):
+        rows = slice(start, start + store.BLOCK)
+        part = standardised(rows)
+        part = part if basis is None else part @ basis
+        answer[rows] = part.reshape(-1, n_places * kept)
+    return answer

@@ -40,7 +40,7 @@ class Column:
     header : str
     align : {"left", "right", "center"}
     wraps : bool
-        Text that may break into lines; numbers may not.
+        Text that may break into lines; numbers may not, but where ``<br/>`` says so.
     """
 
     header: str
@@ -209,7 +209,7 @@ def _least_width(column: Column, texts: list[str], size: float) -> float:
     """Return the width of the longest text, or of the longest word where lines may break."""
     widths = [pdfmetrics.stringWidth(word, BOLD, size) for word in _words(column.header)]
     for text in texts:
-        pieces = _words(text) if column.wraps else [_plain(text)]
+        pieces = _words(text) if column.wraps else [_plain(line) for line in text.split("<br/>")]
         widths += [pdfmetrics.stringWidth(piece, SERIF, size) for piece in pieces]
     return max(widths) + 2 * PADDING + 0.5
 

@@ -26,6 +26,8 @@ from brainworth.errors import BrainworthError
 SCHEMA = "brainworth-features/1"
 BATCH_SCHEMA = "brainworth-features-batch/1"
 _CHUNK_BYTES = 2**20
+#: Images at a time, where all of them would fill gigabytes.
+BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Features:
     nsd_id : array of shape (N,), int64
         0-based 73K ids, in the order asked for; may repeat.
     global_ : array of shape (N, G), float32
-    tokens : array of shape (N, P, C), float32
+    tokens : array of shape (N, P, C), float32, or float16 if asked for
         Row by row (y, x); P = 0 if they were not asked for.
     layers : dict from name to (global, mean token), arrays of shape (N, G_l) and (N, C_l), float32
         From the lowest.
@@ -135,7 +137,9 @@ def write(
     return sizes
 
 
-def read(path: Path, nsd_id: np.ndarray | None = None, *, tokens: bool = True) -> Features:
+def read(
+    path: Path, nsd_id: np.ndarray | None = None, *, tokens: bool = True, half: bool = False
+) -> Features:
     """Read features.
 
     Parameters
@@ -144,6 +148,9 @@ def read(path: Path, nsd_id: np.ndarray | None = None, *, tokens: bool = True) -
         0-based 73K ids in any order, may repeat; all of the file by default.
     tokens : bool
         False leaves out the tokens, most of the file.
+    half : bool
+        Keep tokens in half precision, as the file does; at NSD's size they are 3.9 GB so, and
+        twice as much in single precision.
 
     Raises
     ------
@@ -169,7 +176,7 @@ def read(path: Path, nsd_id: np.ndarray | None = None, *, tokens: bool = True) -
             return Features(
                 nsd_id=wanted,
                 global_=_take(file["global"], rows),
-                tokens=_take(file["tokens"], rows)
+                tokens=_take(file["tokens"], rows, np.float16 if half else np.float32)
                 if tokens
                 else np.empty((len(rows), 0, n_tokens[1]), dtype=np.float32),
                 layers={
@@ -212,27 +219,45 @@ def standardise(features: Features, train_rows: np.ndarray) -> Features:
     )
 
 
-def _scaled(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def scale_of(values: np.ndarray, train_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what standardises channels: (value - centre) * gain.
+
+    Parameters
+    ----------
+    values : array of shape (N, ..., C)
+    train_rows : array of int
+        All that is looked at, a block at a time: full-size tokens fill gigabytes.
+
+    Returns
+    -------
+    centre, gain : arrays of shape (C,), float64
+        The gain is 0 where a channel does not vary.
+    """
     axes = tuple(range(values.ndim - 1))
+    starts = range(0, len(train_rows), BLOCK)
+    blocks = [train_rows[start : start + BLOCK] for start in starts]
+    n = len(train_rows) * (values[0].size / values.shape[-1])
+    mean = sum(values[rows].sum(axis=axes, dtype=np.float64) for rows in blocks) / n
+    total = sum(np.square(values[rows] - mean).sum(axis=axes) for rows in blocks)
+    spread = np.sqrt(total / n)
+    flat = spread <= 1e-6 * np.maximum(1.0, np.abs(mean))
+    return mean, np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread))
+
+
+def _scaled(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if values.size == 0:
         return values
-    train = values[rows]
-    mean = train.mean(axis=axes, dtype=np.float64)
-    # The SD about that mean, in blocks: full-size tokens fill gigabytes.
-    total = np.zeros(values.shape[-1])
-    for start in range(0, len(train), 256):
-        total += np.square(train[start : start + 256] - mean).sum(axis=axes)
-    spread = np.sqrt(total / (train.size / values.shape[-1]))
-    flat = spread <= 1e-6 * np.maximum(1.0, np.abs(mean))
-    gain = np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread))
-    scaled = values - mean.astype(np.float32)
+    centre, gain = scale_of(values, rows)
+    scaled = np.subtract(values, centre.astype(np.float32), dtype=np.float32)
     scaled *= gain.astype(np.float32)
     return scaled
 
 
-def _take(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+def _take(
+    dataset: h5py.Dataset, rows: np.ndarray, dtype: type[np.floating] = np.float32
+) -> np.ndarray:
     """Read rows in any order, each chunk of the file once."""
-    found = np.empty((len(rows), *dataset.shape[1:]), dtype=np.float32)
+    found = np.empty((len(rows), *dataset.shape[1:]), dtype=dtype)
     step = max(1, dataset.chunks[0]) if dataset.chunks else len(dataset)
     order = np.argsort(rows, kind="stable")
     sorted_rows = rows[order]

@@ -35,7 +35,7 @@ def glance(evidence: Evidence, question: str) -> str:
     for data in evidence.encoder["chasm"]:
         scores = data["rows"][0]["voxels"]
         what = value(scores["r_mean"]) if question == "headline-r" else against_zero(scores)
-        texts.append(f"{data['subject']} {what}")
+        texts.append(f"in {data['subject']} {what}")
     return "; ".join(texts)
 
 
@@ -44,14 +44,16 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     found = evidence.encoder["chasm"]
     said = published.find("1", "chasm").voxels
     verdict = published.judge(said.mse, said.r)
-    table, rows, coarse = numbering.table(), [], []
+    table, voxels, coarse = numbering.table(), [], []
     for data in found:
-        row, ridge = data["rows"][0], _ridge(evidence, data["subject"])
-        rows.append((f"{data['subject']}: {row['label']}", row["voxels"]))
-        coarse.append((f"{data['subject']}: {row['label']}", row["stage1"]))
+        subject, row = data["subject"], data["rows"][0]
+        ridge, paired = _ridge(evidence, subject), _paired(data)
+        against = paired and paired["r_mean"]
+        voxels.append(encoder_tables.Line(subject, row["label"], row["voxels"], against))
+        coarse.append(encoder_tables.Line(subject, row["label"], row["stage1"]))
         if ridge is not None:
-            rows.append((f"{data['subject']}: {ridge['label']}", ridge["voxels"]))
-            coarse.append((f"{data['subject']}: {ridge['label']}", ridge["stage1"]))
+            voxels.append(encoder_tables.Line(subject, ridge["label"], ridge["voxels"]))
+            coarse.append(encoder_tables.Line(subject, ridge["label"], ridge["stage1"]))
     return [
         layout.heading("CHASMBrain, both stages", 2),
         layout.body(
@@ -67,7 +69,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             " bound and cannot be on the scale of the linear rows of the same table, which keep to"
             " it.",
         ),
-        *encoder_tables.scores(table, "CHASMBrain, voxels of the test images.", rows),
+        *encoder_tables.scores(
+            table, "CHASMBrain, voxels of the test images.", voxels, against="r − ridge"
+        ),
         *encoder_tables.scores(
             numbering.table(), "CHASMBrain, clusters (stage 1) of the test images.", coarse
         ),
@@ -95,21 +99,19 @@ def _ridge(evidence: Evidence, subject: str) -> dict[str, Any] | None:
     return None
 
 
+def _paired(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the differences from ridge over the same test images."""
+    found = (each["voxels"] for each in data["differences"] if each["second"] == "ridge")
+    return next(found, None)
+
+
 def _against_ridge(evidence: Evidence) -> str:
     texts = []
     for data in evidence.encoder["chasm"]:
-        scores, ridge = data["rows"][0]["voxels"], _ridge(evidence, data["subject"])
-        text = f"{data['subject']} r {value(scores['r_mean'])}"
-        paired = next(
-            (each for each in data.get("differences", []) if each["second"] == "ridge"), None
-        )
-        if ridge is not None:
-            beside = ridge["voxels"]["r_mean"]
-            if paired is not None:
-                text += f", minus ridge {difference(paired['voxels']['r_mean'])}"
-            else:
-                below = scores["r_mean"]["estimate"] < beside["estimate"]
-                text += f", {'below' if below else 'not below'} ridge ({value(beside)})"
+        text = f"in {data['subject']} r {value(data['rows'][0]['voxels']['r_mean'])}"
+        paired = _paired(data)
+        if paired is not None:
+            text += f", minus ridge {difference(paired['r_mean'])}"
         texts.append(text)
     return "; ".join(texts)
 

@@ -9,7 +9,7 @@ from reportlab.platypus import Flowable
 from brainworth.report import layout
 from brainworth.report.encoder import encoder_published as published
 from brainworth.report.encoder import encoder_tables
-from brainworth.report.encoder.encoder_words import difference, ranked, value
+from brainworth.report.encoder.encoder_words import compared, ranked, row_of, value
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import number, span
@@ -43,12 +43,8 @@ def glance(evidence: Evidence, question: str) -> str:
 def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     """Return reading, tables and the figure."""
     data = evidence.encoder["clusters"][0]
-    reference = data["differences"]["reference"]
-    told = [
-        f"{row['label']}: {difference(data['differences']['rows'][row['row']]['mse'])}"
-        for row in data["rows"]
-        if row["row"] in data["differences"]["rows"]
-    ]
+    reference = row_of(data, data["differences"]["reference"])
+    rows = [(row, _published(row)) for row in data["rows"]]
     biased = [
         row["selection_bias"][-1]["estimate"]
         for row in data["rows"]
@@ -70,19 +66,23 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
                 if biased
                 else ""
             ),
-            f"Paired differences in error from the row {reference}: {'; '.join(told)}."
-            if reference and told
-            else "",
         ),
         *encoder_tables.scores(
             numbering.table(),
-            "Clusters: scores of voxels of the test images.",
-            [(row["label"], row["voxels"]) for row in data["rows"]],
+            "Clusters: scores of voxels of the test images."
+            + (f" Differences are from the row “{reference['label']}”." if reference else ""),
+            [
+                encoder_tables.Line(
+                    data["subject"], row["label"], row["voxels"], compared(data, row["row"], "mse")
+                )
+                for row in data["rows"]
+            ],
+            against="MSE" if reference else None,
         ),
         *encoder_tables.beside(
             numbering.table(),
             "Clusters beside Table 3 of the publication (sequential clusters, most active 70 %).",
-            [(row, _published(row)) for row in data["rows"]],
+            [(row, said) for row, said in rows if said is not None],
             evidence.encoder_backend,
         ),
         layout.figure(

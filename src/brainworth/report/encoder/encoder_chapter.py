@@ -35,11 +35,10 @@ IN_ABSTRACT = ("linear", "chasm")
 CAPTIONS = {
     "encoder_models": "<b>Models of the encoder.</b> Left: error, beside predicting zero, a model"
     " without error, and the least error that r allows. Right: correlation. Intervals are over test"
-    " images. A network that adds to ridge regression would lie to the right of it, beyond its"
-    " interval.",
-    "encoder_training": "<b>Training.</b> What training is stopped by, on validation images;"
-    " points: the epoch whose weights are kept. A point at the last epoch means that more epochs"
-    " might help.",
+    " images. A network that adds to ridge regression would lie to the right of it there.",
+    "encoder_training": "<b>Training.</b> What training is stopped by, on validation images: mean"
+    " squared error, in stage 1 with the weighted correlation loss, for diffusion its own loss."
+    " Points: the epoch whose weights are kept; at the last epoch, more might help.",
 }
 
 
@@ -66,21 +65,24 @@ def glance(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
 
 
 def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
-    """Return methods, a section a part, and the figures of several parts."""
+    """Return methods and a section a part; the figures of several parts come first and last."""
+    models, training = (
+        [layout.figure(evidence.figures[name], number_of.figure(), caption)]
+        if name in evidence.figures
+        else []
+        for name, caption in CAPTIONS.items()
+    )
     return [
         layout.heading(TITLE),
         *encoder_methods.methods(evidence),
         *ledger.table(
             list(evidence.claims.values()), number_of.table(), evidence.simulated, "chasm"
         ),
+        *models,
         *[
             flowable
             for part in evidence.encoder
             for flowable in SECTIONS[part].results(evidence, number_of)
         ],
-        *[
-            layout.figure(evidence.figures[name], number_of.figure(), caption)
-            for name, caption in CAPTIONS.items()
-            if name in evidence.figures
-        ],
+        *training,
     ]

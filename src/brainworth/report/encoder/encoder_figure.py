@@ -16,8 +16,8 @@ COLORS = (
     *(style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE),
     *(style.ORANGE, style.SKY, style.INK),
 )
-#: Rows that predict a constant, and so have no correlation.
-CONSTANT = ("zero", "mean")
+#: Predicts a constant, and so has no correlation.
+CONSTANT = "mean"
 
 
 def models(data: Data) -> Figure:
@@ -25,7 +25,9 @@ def models(data: Data) -> Figure:
     by_subject: dict[str, list[dict[str, Any]]] = {}
     for rule in ("encoder_linear", "encoder_chasm"):
         for found in data.get(rule, []):
-            by_subject.setdefault(found["subject"], []).extend(found["rows"])
+            # predicting zero is a line of its own
+            rows = [row for row in found["rows"] if row["row"] != "zero"]
+            by_subject.setdefault(found["subject"], []).extend(rows)
     n_rows = max(len(rows) for rows in by_subject.values())
     figure = style.new_figure(len(by_subject) * (9 + 5.2 * n_rows) + 12)
     panels = figure.subplots(len(by_subject), 2, squeeze=False)
@@ -40,7 +42,7 @@ def models(data: Data) -> Figure:
         _points(left, scores, "mse_recalibrated", style.SKY, "o", "after recalibration")
         _points(left, scores, "mse", style.BLUE, "o", "mean squared error")
         left.set_xlabel("mean squared error of voxels")
-        moving = [None if row["row"] in CONSTANT else row["voxels"] for row in rows]
+        moving = [None if row["row"] == CONSTANT else row["voxels"] for row in rows]
         _points(right, moving, "r_median", style.SKY, "o", "median over voxels")
         _points(right, moving, "r_mean", style.BLUE, "o", "mean over voxels")
         right.axvline(0, color=style.NULL, linewidth=0.6, zorder=0)
@@ -55,7 +57,8 @@ def training(data: Data) -> Figure:
     """Draw the curves of all trainings: of each subject's two stages, and of the networks."""
     panels_of = [*_stages(data), *_networks(data)]
     n_rows = -(-len(panels_of) // 2)
-    figure = style.new_figure(55 * n_rows + 4)
+    longest = max(len(lines) for _, lines, _ in panels_of)
+    figure = style.new_figure((52 + 3.2 * -(-longest // 2)) * n_rows)
     panels = figure.subplots(n_rows, 2, squeeze=False).ravel()
     for axes, letter, (title, lines, what) in zip(panels, "abcdefghijkl", panels_of, strict=False):
         for color, (label, curve, best) in zip(COLORS, lines, strict=False):
@@ -66,7 +69,8 @@ def training(data: Data) -> Figure:
         axes.set_xlabel("epoch")
         axes.set_ylabel(what)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="best")
+        # Below the panel: many curves leave no room in it.
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
         style.title(axes, letter, title)
     for axes in panels[len(panels_of) :]:
         axes.set_visible(False)
@@ -75,20 +79,20 @@ def training(data: Data) -> Figure:
 
 def _stages(data: Data) -> list[tuple[str, list, str]]:
     stages = (
-        ("stage1", "Clusters (stage 1)", "MSE + weighted Pearson loss"),
-        ("stage2", "Voxels (stage 2)", "mean squared error"),
+        ("stage1", "CHASMBrain, stage 1", "validation loss"),
+        ("stage2", "CHASMBrain, stage 2", "validation error"),
     )
     found = data.get("encoder_chasm", [])
     if not found:
         return []
     return [
         (
-            f"{title}, CHASMBrain",
+            title,
             [
                 (each["subject"], *_curve(each["rows"][0]["stages"][stage], "epochs"))
                 for each in found
             ],
-            f"validation: {what}",
+            what,
         )
         for stage, title, what in stages
     ]
@@ -97,12 +101,12 @@ def _stages(data: Data) -> list[tuple[str, list, str]]:
 def _networks(data: Data) -> list[tuple[str, list, str]]:
     answer = []
     for rule, title, what in (
-        ("encoder_stage1", "Networks of stage 1", "MSE + weighted Pearson loss"),
-        ("encoder_stage2", "Networks of stage 2", "its own stopping rule"),
+        ("encoder_stage1", "In the place of stage 1", "validation loss"),
+        ("encoder_stage2", "In the place of stage 2", "validation loss"),
     ):
         for found in data.get(rule, []):
             lines = [(row["label"], *_curve(row, "curve")) for row in found["rows"]]
-            answer.append((f"{title}, {found['subject']}", lines, f"validation: {what}"))
+            answer.append((f"{title}, {found['subject']}", lines, what))
     return answer
 
 

@@ -24,17 +24,17 @@ def methods(evidence: Evidence) -> list[Flowable]:
             f" vector and from tokens of the image, by a stream of Mamba-2 blocks {cite('mamba2')}"
             " each and a gate; stage 2, with stage 1 frozen, predicts the voxels.",
             *_training(evidence),
-            "Training stops, and all penalties are chosen, by validation or training images; test"
+            "Training stops by validation images, penalties are chosen by training images; test"
             " images are used for the scores only.",
         ),
         layout.body(
             "<b>Scores</b> are means over voxels or clusters. Every error stands beside that of"
-            " predicting zero, that of a model without error (oracle: only noise is left), and the"
-            " least that the correlation allows (bound), below which no prediction can be. An error"
-            " after recalibration has slope and offset of each voxel fitted on validation images."
-            " NC is the noise ceiling; identified is the share of pairs of images told apart by the"
-            " pattern of voxels (chance one half). All models of a subject share the resamples of"
-            " test images."
+            " predicting zero, that of a model without error (noise is all that is left), and the"
+            " least that the correlation allows (bound), below which no prediction can be. The"
+            " recalibrated error has slope and offset of each voxel fitted on validation images."
+            " NC is the noise ceiling, r²/NC has the sign of r, and identified is the share of"
+            " pairs of images told apart by the pattern of voxels (chance one half). All models of"
+            " a subject share the resamples of test images, so that differences are paired."
         ),
     ]
 
@@ -66,13 +66,14 @@ def _targets(evidence: Evidence) -> list[str]:
 
 
 def _training(evidence: Evidence) -> list[str]:
-    texts = []
-    for stage in ("stage1", "stage2"):
-        given = evidence.encoder_params(f"encoder.train_{stage}")
-        if given is not None:
-            texts.append(
-                f"Stage {stage[-1]}: at most {given['epochs']} epochs, batches of {given['batch']},"
-                f" rate {number(given['lr'], 4)}, stopped after {given['patience']} epochs without"
-                " a better validation."
-            )
-    return texts
+    given = {stage: evidence.encoder_params(f"encoder.train_stage{stage}") for stage in (1, 2)}
+    told = {
+        stage: f"at most {each['epochs']} epochs, batches of {each['batch']}, learning rate"
+        f" {number(each['lr'], 4)}, stopped after {each['patience']} epochs without a better"
+        " validation"
+        for stage, each in given.items()
+        if each is not None
+    }
+    if len(set(told.values())) == 1 and len(told) == 2:
+        return [f"Both stages: {told[1]}."]
+    return [f"Stage {stage}: {text}." for stage, text in told.items()]

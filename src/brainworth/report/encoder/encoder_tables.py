@@ -3,61 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from reportlab.platypus import Flowable
 
 from brainworth.report import tables
 from brainworth.report.encoder import encoder_published as published
-from brainworth.report.numbers import interval, number, whole
+from brainworth.report.numbers import interval, number, span, whole
 from brainworth.report.published import cite
 from brainworth.report.tables import Column, Notes
 
 SIZES = (7.5, 7.0, 6.5)
-FLAGS = {
-    published.VIOLATES: "violates bound",
-    published.NO_BETTER: "worse than zero",
-    published.CONSISTENT: "consistent",
-}
 #: Why results on other features stand beside published numbers all the same.
 NOT_COMPARABLE = (
     " <b>Features here: {backend}, not DINOv2: numbers are side by side, not comparable.</b>"
 )
 
 
+@dataclass(frozen=True)
+class Line:
+    """A row of the table of scores.
+
+    Attributes
+    ----------
+    subject, label : str
+    scores : dict
+        Of voxels or of clusters, as a result has them.
+    against : dict or None
+        A paired difference from another row.
+    """
+
+    subject: str
+    label: str
+    scores: dict[str, Any]
+    against: dict[str, Any] | None = None
+
+
 def scores(
-    table: int, caption: str, rows: Sequence[tuple[str, dict[str, Any] | None]]
+    table: int, caption: str, lines: Sequence[Line], *, against: str | None = None
 ) -> list[Flowable]:
     """Return the table of scores, one row a model.
 
     Parameters
     ----------
-    rows : sequence of (label, scores or None)
+    against : str, optional
+        Header of a last column: the paired differences of the lines.
     """
     notes = Notes()
-    cells = [
-        [
-            escape(label),
+    several = len({line.subject for line in lines}) > 1
+    cells = []
+    for line in lines:
+        found = line.scores
+        row = [
+            escape(f"{line.subject}: {line.label}" if several else line.label),
             _with_interval(found["mse"], notes),
-            _alone(found["mse_zero"], notes),
-            _alone(found["mse_oracle"], notes),
             _alone(found["bound"], notes),
             _alone(found["mse_recalibrated"], notes),
-            _with_interval(found["r2_mean"], notes),
+            _alone(found["r2_mean"], notes),
             _with_interval(found["r_mean"], notes),
             _with_interval(found["share_of_ceiling"]["unclipped"], notes),
-            _with_interval(found["pattern_r"], notes),
-            _with_interval(found["identification"], notes),
+            _alone(found["pattern_r"], notes),
+            _alone(found["identification"], notes),
         ]
-        for label, found in rows
-        if found is not None
-    ]
-    headers = ("MSE", "zero", "oracle", "bound", "recali-<br/>brated")
-    headers += ("R²", "r", "r²/NC", "pattern r", "identified")
-    columns = [Column("Model", "left", wraps=True), *(Column(each, wraps=True) for each in headers)]
-    groups = [("", 1), ("Mean squared error", 5), ("Means over voxels or clusters", 3)]
-    groups.append(("Over images", 2))
+        if against is not None:
+            row.append("–" if line.against is None else _with_interval(line.against, notes))
+        cells.append(row)
+    headers = ["MSE", "bound", "recali-<br/>brated", "R²", "r", "r²/NC", "r", "identified"]
+    groups = [("", 1), ("Mean squared error", 3), ("Means over voxels or clusters", 3)]
+    groups.append(("Patterns of images", 2))
+    if against is not None:
+        headers.append(against)
+        groups.append(("Paired difference", 1))
+    columns = [Column("Model", "left", wraps=True), *map(Column, headers)]
+    caption = f"{caption} {_limits(lines)}"
     return tables.table(table, caption, columns, cells, notes, groups=groups, sizes=SIZES)
 
 
@@ -67,7 +88,7 @@ def beside(
     rows: Sequence[tuple[dict[str, Any], published.Row | None]],
     backend: str | None,
 ) -> list[Flowable]:
-    """Return the table of our numbers beside the published ones.
+    """Return the table of our numbers beside the published ones, without empty columns.
 
     Parameters
     ----------
@@ -75,44 +96,42 @@ def beside(
     backend : str or None
         Of the features.
     """
-    notes = Notes()
-    cells = []
-    for row, said in rows:
-        of_clusters, of_voxels = said and said.clusters, said and said.voxels
-        verdict = None
-        if of_voxels and of_voxels.mse is not None and of_voxels.r is not None:
-            verdict = published.judge(of_voxels.mse, of_voxels.r)
-        cells.append(
-            [
-                escape(row["label"]),
-                whole(row["parameters"]),
-                millions(row["macs"]),
-                *_pair(row.get("stage1")),
-                *_pair(row.get("voxels")),
-                millions(said and said.parameters),
-                millions(said and said.flops),
-                *_said(of_clusters),
-                *_said(of_voxels),
-                "–" if verdict is None else "–".join(number(each) for each in verdict.bound),
-                "–" if verdict is None else FLAGS[verdict.flag],
-            ]
-        )
-    pair = ("MSE", "r", "MSE", "r")
-    columns = [
-        Column("Model", "left", wraps=True),
-        *(Column(each) for each in ("Param.", "MACs, M", *pair, "Param., M", "FLOPs, M", *pair)),
-        Column("bound"),
-        Column("flag", "left", wraps=True),
+    ours, said = [row for row, _ in rows], [each for _, each in rows]
+    verdicts = [_verdict(each) for each in said]
+    cited = f"Published {cite('chasm')}"
+    given = [
+        ("", Column("Model", "left", wraps=True), [escape(row["label"]) for row in ours]),
+        ("Here", Column("Parameters"), [whole(row["parameters"]) for row in ours]),
+        ("Here", Column("MACs, M"), [millions(row["macs"]) for row in ours]),
+        *_pair_columns("Here: clusters", [row.get("stage1") for row in ours], "r_mean"),
+        *_pair_columns("Here: voxels", [row.get("voxels") for row in ours], "r_mean"),
+        (cited, Column("Param., M"), [millions(each and each.parameters) for each in said]),
+        (cited, Column("FLOPs, M"), [millions(each and each.flops) for each in said]),
+        *_pair_columns(f"{cited}: clusters", [each and each.clusters for each in said], "r"),
+        *_pair_columns(f"{cited}: voxels", [each and each.voxels for each in said], "r"),
+        (
+            "Can it be?",
+            Column("bound"),
+            ["–" if each is None else _range(each.bound) for each in verdicts],
+        ),
+        (
+            "Can it be?",
+            Column("verdict", "left", wraps=True),
+            ["–" if each is None else each.flag for each in verdicts],
+        ),
     ]
-    groups = [("", 1), ("Here: size", 2), ("clusters", 2), ("voxels", 2)]
-    groups += [(f"Published {cite('chasm')}", 2), ("clusters", 2), ("voxels", 4)]
-    caption += (
-        " Bound: the least error that the published correlation of voxels allows, for targets that"
-        " agree with the published noise ceiling."
-    )
+    kept = [each for each in given if set(each[2]) != {"–"}]
+    groups = [(name, len(list(run))) for name, run in groupby(name for name, _, _ in kept)]
+    cells = list(zip(*(texts for _, _, texts in kept), strict=True))
+    if any(verdicts):
+        caption += (
+            " Bound: the least error that the published correlation allows, for targets that agree"
+            " with the published noise ceiling."
+        )
     if backend != "dinov2":
         caption += NOT_COMPARABLE.format(backend=escape(str(backend)))
-    return tables.table(table, caption, columns, cells, notes, groups=groups, sizes=SIZES)
+    columns = [column for _, column, _ in kept]
+    return tables.table(table, caption, columns, cells, groups=groups, sizes=SIZES)
 
 
 def millions(value: float | None) -> str:
@@ -120,16 +139,41 @@ def millions(value: float | None) -> str:
     return "–" if value is None else number(value / 1e6, 2)
 
 
-def _said(pair: published.Pair | None) -> list[str]:
-    if pair is None:
-        return ["–", "–"]
-    return [number(pair.mse), number(pair.r)]
+def _limits(lines: Sequence[Line]) -> str:
+    """Say what errors of each subject lie between: those of zero and of a model without error."""
+    texts = []
+    for subject in dict.fromkeys(line.subject for line in lines):
+        found = [line.scores for line in lines if line.subject == subject]
+        zero, oracle = (
+            span(each[key]["estimate"] for each in found) for key in ("mse_zero", "mse_oracle")
+        )
+        texts.append(f"{subject} {zero} and {oracle}")
+    return f"Errors of predicting zero and of a model without error: {'; '.join(texts)}."
 
 
-def _pair(found: dict[str, Any] | None) -> list[str]:
-    if not found:
-        return ["–", "–"]
-    return [number(found[key]["estimate"]) for key in ("mse", "r_mean")]
+def _verdict(said: published.Row | None) -> published.Verdict | None:
+    pair = said and said.voxels
+    if not pair or pair.mse is None or pair.r is None:
+        return None
+    return published.judge(pair.mse, pair.r)
+
+
+def _range(bounds: Sequence[float]) -> str:
+    return "–".join(dict.fromkeys(number(each) for each in bounds))
+
+
+def _pair_columns(group: str, found: Sequence[Any], r: str) -> list[tuple[str, Column, list[str]]]:
+    """Return the columns of errors and correlations, of scores or of published pairs."""
+
+    def text(each: Any, key: str) -> str:
+        if not each:
+            return "–"
+        return number(each[key]["estimate"] if isinstance(each, dict) else getattr(each, key))
+
+    return [
+        (group, Column(header), [text(each, key) for each in found])
+        for header, key in (("MSE", "mse"), ("r", r))
+    ]
 
 
 def _with_interval(found: dict[str, Any], notes: Notes) -> str:

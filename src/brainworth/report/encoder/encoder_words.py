@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from brainworth.report.numbers import estimate, number
+from brainworth.report.numbers import GLUE, estimate, number
 
 
 def row_of(data: dict[str, Any], name: str) -> dict[str, Any] | None:
@@ -19,11 +19,11 @@ def value(found: dict[str, Any], decimals: int = 3) -> str:
 
 
 def difference(found: dict[str, Any] | None) -> str:
-    """Return a paired difference with its interval, and whether it excludes zero."""
+    """Return a paired difference with its interval, and whether that includes zero."""
     if found is None:
         return "not compared"
     low, high = found["interval"]
-    verdict = "" if low > 0 or high < 0 else ", not told from none"
+    verdict = "" if low > 0 or high < 0 else f"{GLUE}(includes{GLUE}0)"
     return f"{value(found)}{verdict}"
 
 

@@ -26,7 +26,7 @@ def glance(evidence: Evidence, _question: str) -> str:
     texts = []
     for data in evidence.encoder["linear"]:
         ridge, true = row_of(data, "ridge"), row_of(data, "true_features")
-        text = f"{data['subject']}: ridge r {value(ridge['voxels']['r_mean'])}"
+        text = f"in {data['subject']} ridge r {value(ridge['voxels']['r_mean'])}"
         if true is not None:
             reach = true["voxels"]["r_mean"]["estimate"]
             text += f" (from the features that were simulated {number(reach)})"
@@ -42,13 +42,15 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         ridge = row_of(data, "ridge")["voxels"]
         probes = ranked([r for r in data["rows"] if r["row"].startswith("probe_")], "voxels")
         best = f"; the best probe is “{probes[0]['label']}”" if probes else ""
-        texts.append(f"{data['subject']}: error of ridge {against_zero(ridge)}{best}.")
-    rows = [
-        (f"{data['subject']}: {row['label']}", row["voxels"])
+        texts.append(f"In {data['subject']} the error of ridge is {against_zero(ridge)}{best}.")
+    lines = [
+        encoder_tables.Line(data["subject"], row["label"], row["voxels"])
         for data in found
         for row in data["rows"]
+        if row["row"] != "zero"
     ]
-    said = [(row, published.find("1", row["row"])) for row in found[0]["rows"]]
+    pairs = [(row, published.find("1", row["row"])) for row in found[0]["rows"]]
+    said = [(row, each) for row, each in pairs if each is not None]
     return [
         layout.heading("Ridge regression and linear probes", 2),
         layout.body(
@@ -58,9 +60,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         ),
         *encoder_tables.scores(
             numbering.table(),
-            "Linear models, voxels of the test images. Oracle: a model that knows the signal;"
-            " bound: the least error that each voxel's own r allows; NC: noise ceiling.",
-            rows,
+            "Linear models, voxels of the test images. Bound: the least error that each voxel's own"
+            " r allows; NC: noise ceiling.",
+            lines,
         ),
         *encoder_tables.beside(
             numbering.table(),

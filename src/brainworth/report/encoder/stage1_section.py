@@ -35,7 +35,7 @@ def glance(evidence: Evidence, question: str) -> str:
         row = row_of(data, name)
         if row is not None and data["differences"]["reference"]:
             found = difference(compared(data, name, "r_mean"))
-            texts.append(f"{row['label']} minus two streams {found}")
+            texts.append(f"{row['label']} minus two Mamba streams {found}")
     return "; ".join(texts)
 
 
@@ -47,17 +47,26 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     return [
         layout.heading("Other networks in the place of stage 1", 2),
         layout.body(
-            f"All networks have the same {data['n_clusters']:,} clusters, losses, images"
-            f" ({data['n_images']['train']:,} to train on) and stopping rule"
-            f" ({data['subject']}): {glance(evidence, 'mamba')}. Each is one training, of one seed:"
-            " intervals are over test images only, and do not hold what another seed would change.",
-            "The publication rules out capacity by one Transformer that is larger; here one is as"
-            " large as the two streams.",
+            f"All networks of {data['subject']} have the same {data['n_clusters']:,} clusters,"
+            f" losses, stopping rule and {data['n_images']['train']:,} training images:"
+            f" {glance(evidence, 'mamba')}. Each was trained once: intervals are over test images,"
+            " and do not hold what another seed would change.",
+            "The publication compares with a Transformer that is larger; here another is as large"
+            " as the two streams.",
         ),
         *encoder_tables.scores(
             numbering.table(),
             "Networks of stage 1, clusters of the test images.",
-            [(row["label"], row["stage1"]) for row in data["rows"]],
+            [
+                encoder_tables.Line(
+                    data["subject"],
+                    row["label"],
+                    row["stage1"],
+                    compared(data, row["row"], "r_mean"),
+                )
+                for row in data["rows"]
+            ],
+            against="r − two streams" if data["differences"]["reference"] else None,
         ),
         *encoder_tables.beside(
             numbering.table(),

@@ -48,25 +48,30 @@ def glance(evidence: Evidence, _question: str) -> str:
 def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     """Return reading and tables."""
     data = evidence.encoder["stage2"][0]
-    rows: list[tuple[str, Any]] = []
+    lines = []
     for row in data["rows"]:
-        rows.append((row["label"], row["voxels"]))
+        label = row["label"]
+        scored = [(label, row["voxels"], compared(data, row["row"], "mse"))]
         if "samples" in row:
-            rows[-1] = (f"{row['label']}, mean of {row['samples']['n']}", row["voxels"])
-            rows.append((f"{row['label']}, one sample", row["samples"]["one"]))
-            rows.append((f"{row['label']}, its decoders", row["samples"]["decoders"]))
+            scored[0] = (f"{label}, mean of {row['samples']['n']}", *scored[0][1:])
+            scored.append((f"{label}, one sample", row["samples"]["one"], None))
+            scored.append((f"{label}, its decoders", row["samples"]["decoders"], None))
+        lines += [encoder_tables.Line(data["subject"], *each) for each in scored]
     return [
         layout.heading("Other networks in the place of stage 2", 2),
         layout.body(
             f"All get what the same frozen stage 1 predicts ({data['subject']},"
             f" {data['n_images']['train']:,} training images): {glance(evidence, 'vae')}. A single"
-            " sample adds the variance that it draws from to the error of any model; its error is"
-            " no evidence against diffusion. The published VAE has a posterior that never sees"
-            " fMRI; the conditional VAE's does, in training.",
+            " sample adds the variance it is drawn with to the error of any model: that is no"
+            " evidence against diffusion. The posterior of the published VAE never sees fMRI; the"
+            " conditional VAE's does, in training.",
             *_head(data),
         ),
         *encoder_tables.scores(
-            numbering.table(), "Networks of stage 2, voxels of the test images.", rows
+            numbering.table(),
+            "Networks of stage 2, voxels of the test images.",
+            lines,
+            against="MSE − VAE" if data["differences"]["reference"] else None,
         ),
         *encoder_tables.beside(
             numbering.table(),

@@ -46,10 +46,11 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     return [
         layout.heading("Streams and cortical groups", 2),
         layout.body(
-            f"{layout.sentence_case(glance(evidence, 'streams'))} ({data['subject']}). A stream cut"
-            " out of a network that was trained with both loses what it knew, and leaves a network"
-            " that was never trained to do without it; one trained alone has the first loss only."
-            " An asymmetry that vanishes with training alone is of the second kind."
+            f"{layout.sentence_case(glance(evidence, 'streams'))} ({data['subject']}). Where:"
+            " the stream of tokens; what: that of the global vector; swap: the gate's two weights"
+            " are exchanged. Cutting a stream takes what it knew, and leaves a network that was"
+            " never trained to do without it; a network trained on one stream only misses the"
+            " former. An asymmetry that vanishes with such training is of the latter kind."
         ),
         *_table(evidence, data, numbering.table()),
         *_drops(data, numbering.table()),

@@ -36,12 +36,11 @@ def glance(evidence: Evidence, _question: str) -> str:
 def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
     """Return reading, tables and the figure."""
     data = evidence.encoder["transfer"][0]
-    rows = [(_label(row, data), row["voxels"]) for row in data["rows"]]
-    said = [
-        (row | {"label": _label(row, data)}, _published(row, data))
-        for row in data["rows"]
-        if row["readout"] == "head" and row["fraction"] == max(r["fraction"] for r in data["rows"])
-    ]
+    most = max(row["fraction"] for row in data["rows"])
+    rows = [row for row in data["rows"] if row["fraction"] == most]
+    lines = [encoder_tables.Line(data["subject"], _label(row, data), row["voxels"]) for row in rows]
+    pairs = [(row | {"label": _label(row, data)}, _published(row, data)) for row in rows]
+    said = [(row, each) for row, each in pairs if each is not None and row["readout"] == "head"]
     return [
         layout.heading(f"Transfer to {data['subject']}", 2),
         layout.body(
@@ -51,9 +50,9 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         ),
         *encoder_tables.scores(
             numbering.table(),
-            f"Transfer to {data['subject']}: voxels of the test images, by backbone, readout and"
-            " share of the training images.",
-            rows,
+            f"Transfer to {data['subject']} with {rows[0]['n_images']:,} training images: voxels of"
+            " the test images, by backbone and readout.",
+            lines,
         ),
         *encoder_tables.beside(
             numbering.table(),
@@ -88,7 +87,7 @@ def _largest(data: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _label(row: dict[str, Any], data: dict[str, Any]) -> str:
     name = backbone_label(row["backbone"], data)
-    return f"{name}; {row['readout']}, {row['n_images']:,} images"
+    return f"{name}; {'linear head' if row['readout'] == 'head' else 'ridge'}"
 
 
 def _published(row: dict[str, Any], data: dict[str, Any]) -> published.Row | None:
