@@ -48,6 +48,7 @@ rule encoder_features:
         ENV
     resources:
         mem_mb=growing(3000),
+        gpu=FEATURES_GPUS,
     params:
         config=keys(
             "encoder.features",
@@ -106,7 +107,7 @@ rule encoder_linear:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000),
+        mem_mb=for_tokens(4000, 2),
     params:
         config=keys(
             *("seed", "interval"),
@@ -142,7 +143,8 @@ rule encoder_chasm:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000),
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
     params:
         config=keys(
             *("seed", "interval"),
@@ -171,7 +173,8 @@ rule encoder_stage1:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000),
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
     params:
         config=keys(
             *("seed", "interval"),
@@ -201,7 +204,8 @@ rule encoder_stage2:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000),
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
     params:
         config=keys(
             *("seed", "interval"),
@@ -230,7 +234,8 @@ rule encoder_clusters:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000),
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
     params:
         config=keys(
             *("seed", "interval"),
@@ -262,7 +267,8 @@ rule encoder_streams:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000),
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
     params:
         config=keys(
             *("seed", "interval"),
@@ -291,7 +297,8 @@ rule encoder_transfer:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000),
+        mem_mb=for_tokens(4000, 10, len(TRANSFER_TARGETS)),
+        gpu=GPUS,
     params:
         config=keys(
             *("seed", "interval"),
