@@ -37,6 +37,7 @@ lint: .venv/test.stamp ## formatting and style of Python and Snakemake code
 	$(BIN)/snakefmt --check .
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --configfile studies/nsd.yaml
+	$(BIN)/snakemake --lint --configfile studies/nsd-encoder.yaml
 
 format: .venv/test.stamp ## format the code
 	$(BIN)/ruff check --fix .
@@ -66,6 +67,8 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/befs.py
 	$(BIN)/python benchmarks/ranges.py
 	$(BIN)/python benchmarks/files.py
+	$(BIN)/python benchmarks/mamba.py
+	$(BIN)/python benchmarks/ridge.py
 	$(BIN)/python benchmarks/scheduling.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)

@@ -76,11 +76,17 @@ def test_rules_that_train_ask_for_a_card(repository):
 def test_conda_has_the_versions_of_pip(repository):
     pins = constraints(repository)
     environment = yaml.safe_load((repository / "envs/brainworth.yaml").read_text())
-    named = {"matplotlib-base": "matplotlib"}
+    named = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
+    there = set()
     for item in environment["dependencies"]:
         name, version = item.split("=")
         if name != "python":
+            there.add(named.get(name, name))
             assert pins[named.get(name, name)] == version, name
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    # what jobs import; the other two are the workflow's own
+    jobs = {*project["dependencies"], *project["optional-dependencies"]["dinov2"]}
+    assert jobs - {"snakemake", "pygments"} == there
 
 
 def test_everything_installed_is_pinned(repository):

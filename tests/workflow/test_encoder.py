@@ -4,11 +4,14 @@ import copy
 import json
 import re
 import shutil
+import textwrap
 
 import h5py
 import numpy as np
 import pytest
+import yaml
 from project import ROOT, TINY, Project, copy_project
+from test_docs import blocks
 
 from brainworth import codehash, config, crate, timing, verify
 from brainworth.cli import main
@@ -381,3 +384,36 @@ def test_images_are_fetched_for_the_encoder_only(project, source, change, fetche
     planned = project.planned()
     assert not {rule for rule in planned if "encoder" in rule}
     assert "fetch" in planned
+
+
+def test_adding_a_baseline(changed):
+    """docs/adding-an-encoder-baseline.md, as written."""
+    page = "adding-an-encoder-baseline.md"
+    (module,) = blocks(page, "python")
+    name, label, case, imported = blocks(page, "text")
+    (study,) = blocks(page, "yaml")
+    library = changed.folder / "src/brainworth"
+    (library / "encoder/networks/linear_map.py").write_text(textwrap.dedent(module))
+    insert(library / "sections/encoder.py", "Stage1Row = Literal[\n", name)
+    rows = library / "encoder/networks/stage1_rows.py"
+    insert(rows, "LABELS: dict[str, str] = {\n", label)
+    insert(rows, "    match name:\n", case, indent=8)
+    insert(rows, "from torch import nn\n\n", imported, indent=0)
+    changed.write_study(merged(yaml.safe_load(study)))
+    target = "results/encoded/encoder/stage1.json"
+    assert changed.planned(target) == {"encoder_stage1"}
+    changed.snakemake(target, "--cores", "1")
+    found = changed.data("encoded")["encoder/stage1.json"]
+    assert [row["row"] for row in found["rows"]] == ["dual_mamba", "linear_map"]
+    assert found["rows"][1]["label"] == "Linear map of the global vector"
+    n_global = 14
+    assert found["rows"][1]["macs"] == n_global * found["n_clusters"]
+    assert set(found["differences"]["rows"]) == {"linear_map"}
+
+
+def insert(path, after: str, text: str, indent: int = 4) -> None:
+    """Put lines behind a line of a file."""
+    content = path.read_text()
+    assert content.count(after) == 1, (path, after)
+    lines = textwrap.indent(textwrap.dedent(text), " " * indent)
+    path.write_text(content.replace(after, after + lines))
