@@ -65,7 +65,8 @@ EDITS = {
     "interval": ({"interval": 0.9}, PARTS),
     "rois": ({"rois": ["V1", "V2"]}, {"extract_betas"} | TARGETS | PARTS),
     "encoder.device": ({"encoder": {"device": "auto"}}, NETWORKS),
-    "encoder.parts": ({"encoder": {"parts": ["linear"]}}, set()),
+    # without the transfer, subj07 would not be described any more
+    "encoder.parts": ({"encoder": {"parts": ["linear", "transfer"]}}, set()),
     # a subject that only the transfer needed; its images are described already
     "encoder.subjects": (
         {"encoder": {"subjects": ["subj01", "subj07"]}},
