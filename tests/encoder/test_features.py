@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -384,3 +385,18 @@ def test_no_file_or_no_hdf5(tmp_path):
 def test_a_file_cannot_describe_new_images():
     with pytest.raises(BrainworthError, match="set it to gabor or dinov2"):
         backends.open_describer(section(backend="file", file="x.h5"))
+
+
+def test_the_example_of_the_manual(repository, tmp_path, monkeypatch):
+    """docs/features.md, as written, with fewer images."""
+    page = (repository / "docs/features.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(2)
+    given = {"class_tokens": rng.random((30, 768)), "patches": rng.random((30, 256, 768))}
+    exec(example.replace("73000)\n", "30)\n"), given)
+    assert from_file.check(tmp_path / "features.h5", np.array([3, 29])) == []
+    block = from_file.describe(tmp_path / "features.h5", np.array([29, 3]), grid=16)
+    np.testing.assert_allclose(block.global_, given["class_tokens"][[29, 3]], rtol=1e-3)
+    with pytest.raises(BrainworthError, match="lacks 1 of the 2 images"):
+        from_file.check(tmp_path / "features.h5", np.array([3, 30]))
