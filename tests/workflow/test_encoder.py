@@ -105,7 +105,7 @@ MODULES = {
     "features/gabor.py": FEATURES,
     "features/dinov2.py": FEATURES,
     "features/store.py": FEATURES | PARTS,
-    "images.py": FEATURES,
+    "images.py": set(),
     "targets.py": TARGETS | PARTS,
     "kfold_ridge.py": {"encoder_linear", "encoder_transfer"},
     "clusters.py": PARTS,
@@ -343,12 +343,8 @@ def test_a_run_that_was_killed_goes_on_to_the_same_features(changed):
     ("change", "sentence"),
     [
         (
-            {"encoder": {"subjects": ["subj02"]}},
-            "the encoder needs subj02 (encoder.subjects, or encoder.transfer",
-        ),
-        (
-            {"encoder": {"parts": ["transfer"]}},
-            "the encoder needs subj02 and subj07 (encoder.subjects, or encoder.transfer",
+            {"encoder": {"subjects": ["subj03"], "transfer": {"target": "subj08"}}},
+            "the encoder needs subj03 and subj08 (encoder.subjects, or encoder.transfer",
         ),
         (
             {"encoder": {"features": {"backend": "file", "file": "nowhere.h5"}}},
