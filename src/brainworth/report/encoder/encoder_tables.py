@@ -12,6 +12,7 @@ from reportlab.platypus import Flowable
 
 from brainworth.report import tables
 from brainworth.report.encoder import encoder_published as published
+from brainworth.report.layout import Numbering
 from brainworth.report.numbers import interval, number, span, whole
 from brainworth.report.published import cite
 from brainworth.report.tables import Column, Notes
@@ -83,19 +84,25 @@ def scores(
 
 
 def beside(
-    table: int,
+    numbering: Numbering,
     caption: str,
     rows: Sequence[tuple[dict[str, Any], published.Row | None]],
     backend: str | None,
 ) -> list[Flowable]:
     """Return the table of our numbers beside the published ones, without empty columns.
 
+    Nothing is returned if no row was published.
+
     Parameters
     ----------
+    numbering : Numbering
+        Of the document, in which the table takes the next number.
     rows : sequence of (row of a result, row of the publication or None)
     backend : str or None
         Of the features.
     """
+    if not any(each for _, each in rows):
+        return []
     ours, said = [row for row, _ in rows], [each for _, each in rows]
     verdicts = [_verdict(each) for each in said]
     cited = f"Published {cite('chasm')}"
@@ -131,6 +138,7 @@ def beside(
     if backend != "dinov2":
         caption += NOT_COMPARABLE.format(backend=escape(str(backend)))
     columns = [column for _, column, _ in kept]
+    table = numbering.table()
     return tables.table(table, caption, columns, cells, groups=groups, sizes=SIZES)
 
 
