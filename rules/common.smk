@@ -109,6 +109,20 @@ def growing(first):
     return amount
 
 
+def for_tokens(first, bytes_each, n_subjects=1):
+    """Ask for `first` MB beside the tokens of the images of so many subjects.
+
+    At the size of NSD, DINOv2's 256 tokens of 768 channels are 8 GB a subject in single precision.
+    """
+    features = CONFIG.encoder.features
+    channels = 768
+    if features.backend == "gabor":
+        channels = features.gabor.scales * features.gabor.orientations + 66
+    # 250 images a session: each is seen three times, and trials may be fewer
+    images = 250 * max(SESSIONS.values(), default=0) * n_subjects
+    return growing(first + bytes_each * images * features.grid**2 * channels // 10**6)
+
+
 def in_data(nsd_keys):
     """Return where the study keeps these NSD objects."""
     return [f"{DATA}/{key}" for key in nsd_keys]
@@ -198,8 +212,14 @@ RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests
 # Subjects that any part of the encoder needs, and the folder of its results.
 ENCODER_SUBJECTS = CONFIG.encoder_subjects if CONFIG.encoder_runs else []
 ENCODED = f"{OUT}/encoder"
-ENCODER_SCRIPTS = {path.name for path in (BASE / "scripts").glob("encoder_*.py")}
-ENCODER_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in ENCODER_SUBJECTS]
+# Cards that a job of the encoder which trains asks for, and one which describes images.
+GPUS = int(CONFIG.encoder.device != "cpu")
+FEATURES_GPUS = GPUS if CONFIG.encoder.features.backend == "dinov2" else 0
+TRANSFER_TARGETS = [
+    f"{ENCODED}/targets_{subject}.h5"
+    for subject in ENCODER_SUBJECTS
+    if subject in CONFIG.encoder.transfer.subjects
+]
 ENCODER_FIRST = f"{ENCODED}/targets_{CONFIG.encoder.subjects[0]}.h5"
 # Features of images come from the images, or from a file that has them.
 IMAGES = CONFIG.encoder.features.file
@@ -220,7 +240,6 @@ ENCODER = [
             if part in ("linear", "chasm")
             else [""]
         )
-        if f"encoder_{part}.py" in ENCODER_SCRIPTS
     ),
 ]
 # From each figure of the encoder to the parts that it shows.

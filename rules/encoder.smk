@@ -48,6 +48,7 @@ rule encoder_features:
         ENV
     resources:
         mem_mb=growing(3000),
+        gpu=FEATURES_GPUS,
     params:
         config=keys(
             "encoder.features",
@@ -90,231 +91,223 @@ rule encoder_targets:
         "../scripts/encoder_targets.py"
 
 
-if "encoder_linear.py" in ENCODER_SCRIPTS:
-
-    rule encoder_linear:
-        """Predict by ridge regression, and from each layer by itself."""
-        input:
-            features=f"{ENCODED}/features.h5",
-            targets=f"{ENCODED}/targets_{{subject}}.h5",
-            **({"truth": f"{DATA}/{paths.IMAGE_TRUTH}"} if SIMULATED else {}),
-        output:
-            json=f"{ENCODED}/linear_{{subject}}.json",
-            ridge=f"{ENCODED}/ridge_{{subject}}.h5",
-        log:
-            f"{LOGS}/encoder_linear_{{subject}}.log",
-        benchmark:
-            f"{LOGS}/benchmarks/encoder_linear_{{subject}}.tsv"
-        conda:
-            ENV
-        resources:
-            mem_mb=growing(4000),
-        params:
-            config=keys(
-                *("seed", "interval"),
-                *("encoder.ridge", "encoder.clusters", "encoder.scores"),
-                *(("simulation",) if SIMULATED else ()),
-            ),
-            code=code("encoder_linear.py"),
-            checkpoints=f"{ENCODED}/.checkpoints",
-        script:
-            "../scripts/encoder_linear.py"
+rule encoder_linear:
+    """Predict by ridge regression, and from each layer by itself."""
+    input:
+        **({"truth": f"{DATA}/{paths.IMAGE_TRUTH}"} if SIMULATED else {}),
+        features=f"{ENCODED}/features.h5",
+        targets=f"{ENCODED}/targets_{{subject}}.h5",
+    output:
+        json=f"{ENCODED}/linear_{{subject}}.json",
+        ridge=f"{ENCODED}/ridge_{{subject}}.h5",
+    log:
+        f"{LOGS}/encoder_linear_{{subject}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoder_linear_{{subject}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(4000, 2),
+    params:
+        config=keys(
+            *("seed", "interval"),
+            *("encoder.ridge", "encoder.clusters", "encoder.scores"),
+            *(("simulation",) if SIMULATED else ()),
+        ),
+        code=code("encoder_linear.py"),
+        checkpoints=f"{ENCODED}/.checkpoints",
+    script:
+        "../scripts/encoder_linear.py"
 
 
-if "encoder_chasm.py" in ENCODER_SCRIPTS:
-
-    rule encoder_chasm:
-        """Train and evaluate the two stages."""
-        input:
-            features=f"{ENCODED}/features.h5",
-            targets=f"{ENCODED}/targets_{{subject}}.h5",
-            ridge=f"{ENCODED}/ridge_{{subject}}.h5",
-            # whose regions the table of voxels names
-            betas=f"{OUT}/data/betas_{{subject}}.h5",
-            streams=f"{DATA}/{registry.roi_key('{subject}', registry.STREAMS)}",
-        output:
-            json=f"{ENCODED}/chasm_{{subject}}.json",
-            stage1=f"{ENCODED}/stage1_{{subject}}.pt",
-            stage2=f"{ENCODED}/stage2_{{subject}}.pt",
-            predictions=f"{ENCODED}/predictions_{{subject}}.h5",
-            scores=f"{ENCODED}/scores_{{subject}}.nii.gz",
-            voxels=f"{ENCODED}/voxels_{{subject}}.csv",
-        log:
-            f"{LOGS}/encoder_chasm_{{subject}}.log",
-        benchmark:
-            f"{LOGS}/benchmarks/encoder_chasm_{{subject}}.tsv"
-        conda:
-            ENV
-        resources:
-            mem_mb=growing(4000),
-        params:
-            config=keys(
-                *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
-                *("encoder.train_stage1", "encoder.train_stage2"),
-                *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
-            ),
-            code=code("encoder_chasm.py"),
-            checkpoints=f"{ENCODED}/.checkpoints",
-        script:
-            "../scripts/encoder_chasm.py"
-
-
-if "encoder_stage1.py" in ENCODER_SCRIPTS:
-
-    rule encoder_stage1:
-        """Put other networks in the place of stage 1."""
-        input:
-            features=f"{ENCODED}/features.h5",
-            targets=ENCODER_FIRST,
-        output:
-            json=f"{ENCODED}/stage1.json",
-        log:
-            f"{LOGS}/encoder_stage1.log",
-        benchmark:
-            f"{LOGS}/benchmarks/encoder_stage1.tsv"
-        conda:
-            ENV
-        resources:
-            mem_mb=growing(4000),
-        params:
-            config=keys(
-                *("seed", "interval"),
-                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
-                *("encoder.clusters", "encoder.stage1"),
-                *("encoder.train_stage1", "encoder.loss_stage1"),
-                *("encoder.ablations.stage1", "encoder.scores"),
-            ),
-            code=code("encoder_stage1.py"),
-            checkpoints=f"{ENCODED}/.checkpoints",
-        script:
-            "../scripts/encoder_stage1.py"
+rule encoder_chasm:
+    """Train and evaluate the two stages."""
+    input:
+        features=f"{ENCODED}/features.h5",
+        targets=f"{ENCODED}/targets_{{subject}}.h5",
+        ridge=f"{ENCODED}/ridge_{{subject}}.h5",
+        # whose regions the table of voxels names
+        betas=f"{OUT}/data/betas_{{subject}}.h5",
+        streams=f"{DATA}/{registry.roi_key('{subject}', registry.STREAMS)}",
+    output:
+        json=f"{ENCODED}/chasm_{{subject}}.json",
+        stage1=f"{ENCODED}/stage1_{{subject}}.pt",
+        stage2=f"{ENCODED}/stage2_{{subject}}.pt",
+        predictions=f"{ENCODED}/predictions_{{subject}}.h5",
+        scores=f"{ENCODED}/scores_{{subject}}.nii.gz",
+        voxels=f"{ENCODED}/voxels_{{subject}}.csv",
+    log:
+        f"{LOGS}/encoder_chasm_{{subject}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoder_chasm_{{subject}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
+    params:
+        config=keys(
+            *("seed", "interval"),
+            *("encoder.device", "encoder.compile"),
+            *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
+            *("encoder.train_stage1", "encoder.train_stage2"),
+            *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
+        ),
+        code=code("encoder_chasm.py"),
+        checkpoints=f"{ENCODED}/.checkpoints",
+    script:
+        "../scripts/encoder_chasm.py"
 
 
-if "encoder_stage2.py" in ENCODER_SCRIPTS:
-
-    rule encoder_stage2:
-        """Put other networks in the place of stage 2."""
-        input:
-            features=f"{ENCODED}/features.h5",
-            targets=ENCODER_FIRST,
-            stage1=f"{ENCODED}/stage1_{CONFIG.encoder.subjects[0]}.pt",
-        output:
-            json=f"{ENCODED}/stage2.json",
-        log:
-            f"{LOGS}/encoder_stage2.log",
-        benchmark:
-            f"{LOGS}/benchmarks/encoder_stage2.tsv"
-        conda:
-            ENV
-        resources:
-            mem_mb=growing(4000),
-        params:
-            config=keys(
-                *("seed", "interval"),
-                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
-                *("encoder.clusters", "encoder.stage2"),
-                *("encoder.train_stage2", "encoder.loss_stage2", "encoder.diffusion"),
-                *("encoder.ablations.stage2", "encoder.scores"),
-            ),
-            code=code("encoder_stage2.py"),
-            checkpoints=f"{ENCODED}/.checkpoints",
-        script:
-            "../scripts/encoder_stage2.py"
+rule encoder_stage1:
+    """Put other networks in the place of stage 1."""
+    input:
+        features=f"{ENCODED}/features.h5",
+        targets=ENCODER_FIRST,
+    output:
+        json=f"{ENCODED}/stage1.json",
+    log:
+        f"{LOGS}/encoder_stage1.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoder_stage1.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
+    params:
+        config=keys(
+            *("seed", "interval"),
+            *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+            *("encoder.clusters", "encoder.stage1"),
+            *("encoder.train_stage1", "encoder.loss_stage1"),
+            *("encoder.ablations.stage1", "encoder.scores"),
+        ),
+        code=code("encoder_stage1.py"),
+        checkpoints=f"{ENCODED}/.checkpoints",
+    script:
+        "../scripts/encoder_stage1.py"
 
 
-if "encoder_clusters.py" in ENCODER_SCRIPTS:
-
-    rule encoder_clusters:
-        """Vary the clusters: size, kind, and share of voxels."""
-        input:
-            features=f"{ENCODED}/features.h5",
-            targets=ENCODER_FIRST,
-        output:
-            json=f"{ENCODED}/clusters.json",
-        log:
-            f"{LOGS}/encoder_clusters.log",
-        benchmark:
-            f"{LOGS}/benchmarks/encoder_clusters.tsv"
-        conda:
-            ENV
-        resources:
-            mem_mb=growing(4000),
-        params:
-            config=keys(
-                *("seed", "interval"),
-                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
-                *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
-                *("encoder.train_stage1", "encoder.train_stage2"),
-                *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
-                *("encoder.ablations.cluster_sizes", "encoder.ablations.cluster_kinds"),
-                "encoder.ablations.tops",
-            ),
-            code=code("encoder_clusters.py"),
-            checkpoints=f"{ENCODED}/.checkpoints",
-        script:
-            "../scripts/encoder_clusters.py"
+rule encoder_stage2:
+    """Put other networks in the place of stage 2."""
+    input:
+        features=f"{ENCODED}/features.h5",
+        targets=ENCODER_FIRST,
+        stage1=f"{ENCODED}/stage1_{CONFIG.encoder.subjects[0]}.pt",
+    output:
+        json=f"{ENCODED}/stage2.json",
+    log:
+        f"{LOGS}/encoder_stage2.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoder_stage2.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
+    params:
+        config=keys(
+            *("seed", "interval"),
+            *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+            *("encoder.clusters", "encoder.stage2"),
+            *("encoder.train_stage2", "encoder.loss_stage2", "encoder.diffusion"),
+            *("encoder.ablations.stage2", "encoder.scores"),
+        ),
+        code=code("encoder_stage2.py"),
+        checkpoints=f"{ENCODED}/.checkpoints",
+    script:
+        "../scripts/encoder_stage2.py"
 
 
-if "encoder_streams.py" in ENCODER_SCRIPTS:
+rule encoder_clusters:
+    """Vary the clusters: size, kind, and share of voxels."""
+    input:
+        features=f"{ENCODED}/features.h5",
+        targets=ENCODER_FIRST,
+    output:
+        json=f"{ENCODED}/clusters.json",
+    log:
+        f"{LOGS}/encoder_clusters.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoder_clusters.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
+    params:
+        config=keys(
+            *("seed", "interval"),
+            *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+            *("encoder.clusters", "encoder.stage1", "encoder.stage2"),
+            *("encoder.train_stage1", "encoder.train_stage2"),
+            *("encoder.loss_stage1", "encoder.loss_stage2", "encoder.scores"),
+            *("encoder.ablations.cluster_sizes", "encoder.ablations.cluster_kinds"),
+            "encoder.ablations.tops",
+        ),
+        code=code("encoder_clusters.py"),
+        checkpoints=f"{ENCODED}/.checkpoints",
+    script:
+        "../scripts/encoder_clusters.py"
 
-    rule encoder_streams:
-        """Cut and swap the streams of stage 1, and train each by itself."""
-        input:
-            features=f"{ENCODED}/features.h5",
-            targets=ENCODER_FIRST,
-            stage1=f"{ENCODED}/stage1_{CONFIG.encoder.subjects[0]}.pt",
-        output:
-            json=f"{ENCODED}/streams.json",
-        log:
-            f"{LOGS}/encoder_streams.log",
-        benchmark:
-            f"{LOGS}/benchmarks/encoder_streams.tsv"
-        conda:
-            ENV
-        resources:
-            mem_mb=growing(4000),
-        params:
-            config=keys(
-                *("seed", "interval"),
-                *("encoder.device", "encoder.compile"),
-                *("encoder.clusters", "encoder.stage1"),
-                *("encoder.train_stage1", "encoder.loss_stage1"),
-                *("encoder.ablations.single_streams", "encoder.scores"),
-            ),
-            code=code("encoder_streams.py"),
-            checkpoints=f"{ENCODED}/.checkpoints",
-        script:
-            "../scripts/encoder_streams.py"
+
+rule encoder_streams:
+    """Cut and swap the streams of stage 1, and train each by itself."""
+    input:
+        features=f"{ENCODED}/features.h5",
+        targets=ENCODER_FIRST,
+        stage1=f"{ENCODED}/stage1_{CONFIG.encoder.subjects[0]}.pt",
+    output:
+        json=f"{ENCODED}/streams.json",
+    log:
+        f"{LOGS}/encoder_streams.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoder_streams.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(4000, 10),
+        gpu=GPUS,
+    params:
+        config=keys(
+            *("seed", "interval"),
+            *("encoder.device", "encoder.compile"),
+            *("encoder.clusters", "encoder.stage1"),
+            *("encoder.train_stage1", "encoder.loss_stage1"),
+            *("encoder.ablations.single_streams", "encoder.scores"),
+        ),
+        code=code("encoder_streams.py"),
+        checkpoints=f"{ENCODED}/.checkpoints",
+    script:
+        "../scripts/encoder_streams.py"
 
 
-if "encoder_transfer.py" in ENCODER_SCRIPTS:
-
-    rule encoder_transfer:
-        """Give a subject the backbone of others."""
-        input:
-            features=f"{ENCODED}/features.h5",
-            targets=ENCODER_TARGETS,
-        output:
-            json=f"{ENCODED}/transfer.json",
-        log:
-            f"{LOGS}/encoder_transfer.log",
-        benchmark:
-            f"{LOGS}/benchmarks/encoder_transfer.tsv"
-        conda:
-            ENV
-        resources:
-            mem_mb=growing(4000),
-        params:
-            config=keys(
-                *("seed", "interval"),
-                *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
-                *("encoder.clusters", "encoder.stage1"),
-                *("encoder.train_stage1", "encoder.loss_stage1"),
-                *("encoder.transfer", "encoder.ridge", "encoder.scores"),
-            ),
-            code=code("encoder_transfer.py"),
-            checkpoints=f"{ENCODED}/.checkpoints",
-        script:
-            "../scripts/encoder_transfer.py"
+rule encoder_transfer:
+    """Give a subject the backbone of others."""
+    input:
+        features=f"{ENCODED}/features.h5",
+        targets=TRANSFER_TARGETS,
+    output:
+        json=f"{ENCODED}/transfer.json",
+    log:
+        f"{LOGS}/encoder_transfer.log",
+    benchmark:
+        f"{LOGS}/benchmarks/encoder_transfer.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(4000, 10, len(TRANSFER_TARGETS)),
+        gpu=GPUS,
+    params:
+        config=keys(
+            *("seed", "interval"),
+            *("encoder.device", "encoder.compile", "encoder.ablations.max_train_images"),
+            *("encoder.clusters", "encoder.stage1"),
+            *("encoder.train_stage1", "encoder.loss_stage1"),
+            *("encoder.transfer", "encoder.ridge", "encoder.scores"),
+        ),
+        code=code("encoder_transfer.py"),
+        checkpoints=f"{ENCODED}/.checkpoints",
+    script:
+        "../scripts/encoder_transfer.py"

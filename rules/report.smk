@@ -1,7 +1,7 @@
 """Report: figures and a PDF that read nothing but the JSON of the stages.
 
-INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json, results/<study>/befs/*.json
-         paper/claims.yaml, the published statements
+INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json, results/<study>/befs/*.json,
+         results/<study>/encoder/*.json, paper/claims.yaml, the published statements
 OUTPUTS  results/<study>/claims.json, what the results make of each statement
          figures/<study>/TEST.png and .pdf, figures/<study>/befs_DRAWING.png and .pdf,
          paper/<study>.pdf
@@ -113,7 +113,7 @@ rule claims:
     """Hold every published statement to the results of the study."""
     input:
         ledger=LEDGER,
-        results=RESULTS + BEFS + MATCHING,
+        results=RESULTS + BEFS + ENCODER + MATCHING,
         planted=PLANTED,
     output:
         json=report(CLAIMS, caption="../report/claims.rst", category="Claims"),

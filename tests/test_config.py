@@ -378,7 +378,9 @@ def test_merge_keys_of_yaml_are_not_repetitions(tmp_path):
 
 
 def test_the_encoders_subjects_must_be_in_the_study(default):
-    study = changed(default, "subjects", ["subj01", "subj05", "subj07"])
+    study = changed(
+        changed(default, "encoder.run", True), "subjects", ["subj01", "subj05", "subj07"]
+    )
     assert "the encoder needs subj02 (encoder.subjects, or encoder.transfer" in complaint(study)
     without = changed(study, "encoder.parts", ["linear", "chasm"])
     assert config.validate(without).encoder_subjects == ["subj01", "subj05"]

@@ -42,9 +42,35 @@ def test_the_slurm_profile_names_rules_that_exist(repository):
 def test_every_job_may_ask_for_more_memory(repository):
     for file in (repository / "rules").glob("*.smk"):
         asked = re.findall(r"(?:mem_mb|runtime)=(.*),", file.read_text())
-        assert all(re.fullmatch(r"growing\(\d+\)", each) for each in asked), file
-        floor = [int(each[len("growing(") : -1]) for each in asked if "mem_mb" in each]
-        assert all(each >= 1000 for each in floor), "two Snakemakes hold 280 MB of it"
+        first = [re.fullmatch(r"(?:growing|for_tokens)\((\d+)\b.*\)", each) for each in asked]
+        assert all(first), file
+        assert all(int(each[1]) >= 1000 for each in first), "two Snakemakes hold 280 MB of it"
+
+
+def rules_of(repository, file: str) -> dict[str, str]:
+    """Return the text of every rule of a file, by name."""
+    text = (repository / "rules" / file).read_text()
+    return dict(re.findall(r"^ *rule (\w+):\n(.*?)(?=^ *rule |\Z)", text, re.MULTILINE | re.DOTALL))
+
+
+def test_every_rule_of_the_encoder_says_what_it_needs(repository):
+    """Memory in the rule, minutes in the profile of a cluster, or an hour as by default."""
+    minutes = profile(repository, "slurm")["set-resources"]
+    default = profile(repository, "slurm")["default-resources"]
+    assert default["runtime"] == "60 * attempt"
+    for name, text in rules_of(repository, "encoder.smk").items():
+        if "localrule: True" in text:
+            continue
+        assert "mem_mb=" in text, name
+        if name != "encoder_targets":  # half a minute a subject
+            assert "attempt" in minutes[name]["runtime"], name
+
+
+def test_rules_that_train_ask_for_a_card(repository):
+    """All that read the device, and no others; how many is in common.smk."""
+    for name, text in rules_of(repository, "encoder.smk").items():
+        assert ("encoder.device" in text) == ("gpu=" in text), name
+    assert "gpu=1" in profile(repository, "workstation")["resources"]
 
 
 def test_conda_has_the_versions_of_pip(repository):

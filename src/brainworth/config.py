@@ -76,8 +76,7 @@ class Config(Section):
         """All subjects that some part of the encoder needs, in the order of `subjects`."""
         wanted = set(self.encoder.subjects)
         if "transfer" in self.encoder.parts:
-            transfer = self.encoder.transfer
-            wanted = wanted.union([transfer.target], *transfer.sources)
+            wanted |= self.encoder.transfer.subjects
         return [subject for subject in self.subjects if subject in wanted] + sorted(
             wanted - set(self.subjects)
         )

@@ -85,7 +85,10 @@ def answer_claims(folder, study, source, paths):
     """Hold the ledger to results."""
     found = [results.read(path) for path in paths]
     claims = claims_file.read(LEDGER)
-    answers = evaluate.evaluate(claims, {each["rule"]: each for each in found}, source)
+    by_rule: dict[str, list[dict]] = {}
+    for each in found:
+        by_rule.setdefault(each["rule"], []).append(each)
+    answers = evaluate.evaluate(claims, by_rule, source)
     return keep(folder, "claims", {"source": source, "claims": answers}, "claims", study)
 
 

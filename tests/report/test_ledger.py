@@ -52,7 +52,8 @@ def read(tmp_path, *claims):
 
 def answer(tmp_path, changes, results, source="local"):
     claim = copy.deepcopy(CLAIM) | changes
-    return evaluate.evaluate(read(tmp_path, claim), results, source)[0]
+    several = {rule: each if isinstance(each, list) else [each] for rule, each in results.items()}
+    return evaluate.evaluate(read(tmp_path, claim), several, source)[0]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_planted_truth_stands_where_data_give_no_verdict(tmp_path):
 def test_a_contradiction_in_the_source_is_said(tmp_path):
     other = copy.deepcopy(CLAIM) | {"id": "other", "contradicts": ["a-claim"]}
     claims = read(tmp_path, CLAIM, other)
-    found = evaluate.evaluate(claims, {"toy": envelope(row("V1", 0.45, 0.01))}, "s3")[1]
+    found = evaluate.evaluate(claims, {"toy": [envelope(row("V1", 0.45, 0.01))]}, "s3")[1]
     assert found["verdict"] == "contradictory in the source; reproduced"
 
 

@@ -2,70 +2,132 @@
 
 import copy
 import json
+import re
 import shutil
 
 import h5py
 import numpy as np
 import pytest
-from project import TINY, Project, copy_project
+from project import ROOT, TINY, Project, copy_project
 
-from brainworth import config
+from brainworth import codehash, config, crate, timing, verify
+from brainworth.cli import main
+from brainworth.encoder import checkpoints, torch_files
 
 pytestmark = pytest.mark.workflow
 
+SHORT = {"batch": 32, "epochs": 2}
+MAMBA = {"d_state": 8, "headdim": 16}
+#: All parts of the encoder, at sizes that say nothing.
 SMALL = TINY | {
     "study": "encoded",
+    "subjects": ["subj01", "subj02", "subj05", "subj07"],
+    "erosion": TINY["erosion"] | {"tests": ["rsa"]},
     "encoder": {
         "run": True,
-        "parts": ["linear"],
         "subjects": ["subj01", "subj05"],
-        "features": {
-            "grid": 2,
-            "gabor": {"scales": 2, "orientations": 2, "image_size": 32},
+        "features": {"grid": 2, "gabor": {"scales": 2, "orientations": 2, "image_size": 32}},
+        "clusters": {"size": 5},
+        "stage1": {
+            **{"d_model": 16, "local_blocks": 1, "mamba": MAMBA, "head_hidden": 16},
+            **{"gate_hidden": 8, "contrast_hidden": 8, "embedding": 8},
         },
+        "stage2": {
+            **{"d_model": 16, "mamba": MAMBA, "latent": 8, "queries": 4, "residual_hidden": 8},
+        },
+        "train_stage1": SHORT,
+        "train_stage2": SHORT,
+        "diffusion": {"steps": 20, "sampling_steps": 5, "samples": 2, "hidden": 16},
+        "ablations": {
+            **{"max_train_images": 200, "cluster_sizes": [5, 10], "tops": [0.7]},
+            **{"cluster_kinds": ["sequential"], "stage1": ["dual_mamba", "mlp"]},
+            "stage2": ["dual_vae", "dual_diffusion"],
+        },
+        "transfer": {"sources": [["subj01"]], "fractions": [1.0], "head": {"epochs": 2}},
+        "scores": {"n_bootstrap": 100},
     },
 }
-FEATURES, TARGETS = {"encoder_features"}, {"encoder_targets"}
 DATA = {"simulate_experiment", "simulate", "match_stimuli", "extract_betas"}
+FEATURES, TARGETS = {"encoder_features"}, {"encoder_targets"}
+#: Networks that are trained on features and targets alone; `chasm` reads what ridge predicts, and
+#: `stage2` and `streams` the stage 1 that `chasm` trained.
+FROM_CHASM = {"encoder_chasm", "encoder_stage2", "encoder_streams"}
+NETWORKS = FROM_CHASM | {"encoder_stage1", "encoder_clusters", "encoder_transfer"}
+PARTS = NETWORKS | {"encoder_linear"}
+OF_STAGE2 = FROM_CHASM | {"encoder_clusters"}
 
-#: A change, and the rules of `snakemake encoder` that run again. Rows of the parts' own sections
-#: belong here too.
+#: A change, and the rules of `snakemake encoder` that run again.
 EDITS = {
-    "seed": ({"seed": 9}, DATA | FEATURES | TARGETS),
-    "interval": ({"interval": 0.9}, set()),
-    "encoder.features": ({"encoder": {"features": {"grid": 4}}}, FEATURES),
-    "encoder.features.gabor": ({"encoder": {"features": {"gabor": {"scales": 3}}}}, FEATURES),
-    "encoder.targets": ({"encoder": {"targets": {"repeat_target": "mean_z"}}}, TARGETS),
-    "encoder.device": ({"encoder": {"device": "auto"}}, set()),
-    # subj03 is new: it was not even simulated.
+    "seed": ({"seed": 9}, DATA | FEATURES | TARGETS | PARTS),
+    "interval": ({"interval": 0.9}, PARTS),
+    "rois": ({"rois": ["V1", "V2"]}, {"extract_betas"} | TARGETS | PARTS),
+    "encoder.device": ({"encoder": {"device": "auto"}}, NETWORKS),
+    "encoder.parts": ({"encoder": {"parts": ["linear"]}}, set()),
+    # a subject that only the transfer needed; its images are described already
     "encoder.subjects": (
-        {"encoder": {"subjects": ["subj01", "subj03"]}},
-        {"simulate", "extract_betas"} | FEATURES | TARGETS,
+        {"encoder": {"subjects": ["subj01", "subj07"]}},
+        FEATURES | PARTS,
     ),
-    "rois": ({"rois": ["V1", "V2"]}, {"extract_betas"} | TARGETS),
-    "design": (
-        {"design": {"min_repetitions": 3}},
-        {"match_stimuli", "extract_betas"} | FEATURES | TARGETS,
+    "encoder.features": ({"encoder": {"features": {"grid": 4}}}, FEATURES | PARTS),
+    "encoder.targets": ({"encoder": {"targets": {"repeat_target": "mean_z"}}}, TARGETS | PARTS),
+    "encoder.clusters": ({"encoder": {"clusters": {"size": 6}}}, PARTS),
+    "encoder.stage1": ({"encoder": {"stage1": {"head_hidden": 17}}}, NETWORKS),
+    "encoder.stage2": ({"encoder": {"stage2": {"latent": 9}}}, OF_STAGE2),
+    "encoder.train_stage1": ({"encoder": {"train_stage1": {"epochs": 3}}}, NETWORKS),
+    "encoder.train_stage2": ({"encoder": {"train_stage2": {"epochs": 3}}}, OF_STAGE2),
+    "encoder.loss_stage1": ({"encoder": {"loss_stage1": {"pearson": 0.4}}}, NETWORKS),
+    "encoder.loss_stage2": ({"encoder": {"loss_stage2": {"kl": 0.01}}}, OF_STAGE2),
+    "encoder.ridge": (
+        {"encoder": {"ridge": {"n_alphas": 8}}},
+        {"encoder_linear", "encoder_transfer"} | FROM_CHASM,
     ),
-    "erosion.rsa": ({"erosion": {"rsa": {"n_bootstrap": 110}}}, set()),
+    "encoder.diffusion": ({"encoder": {"diffusion": {"samples": 3}}}, {"encoder_stage2"}),
+    "encoder.ablations": (
+        {"encoder": {"ablations": {"max_train_images": 210}}},
+        {"encoder_stage1", "encoder_stage2", "encoder_clusters", "encoder_transfer"},
+    ),
+    "encoder.ablations.rows": (
+        {"encoder": {"ablations": {"stage1": ["dual_mamba"], "single_streams": False}}},
+        {"encoder_stage1", "encoder_streams"},
+    ),
+    "encoder.transfer": (
+        {"encoder": {"transfer": {"fractions": [0.5, 1.0]}}},
+        {"encoder_transfer"},
+    ),
+    "encoder.scores": ({"encoder": {"scores": {"min_ceiling": 0.06}}}, PARTS),
 }
+#: A module of the library, and the scripts whose code it is part of.
 MODULES = {
-    "encoder/features/gabor.py": FEATURES,
-    "encoder/features/dinov2.py": FEATURES,
-    "encoder/features/store.py": FEATURES,
-    "encoder/targets.py": TARGETS,
-    "nsd/stimuli.py": FEATURES,
-    "nsd/betas.py": {"extract_betas"} | TARGETS,
-    "cli.py": set(),
+    "features/gabor.py": FEATURES,
+    "features/dinov2.py": FEATURES,
+    "features/store.py": FEATURES | PARTS,
+    "images.py": FEATURES,
+    "targets.py": TARGETS | PARTS,
+    "kfold_ridge.py": {"encoder_linear", "encoder_transfer"},
+    "clusters.py": PARTS,
+    "mamba.py": NETWORKS,
+    "stage1.py": NETWORKS,
+    "train.py": NETWORKS,
+    "chasm_results.py": {"encoder_chasm"},
+    "voxel_files.py": {"encoder_chasm"},
+    "stage1_table.py": {"encoder_stage1"},
+    "networks/diffusion.py": {"encoder_stage2"},
+    "stage2_table.py": {"encoder_stage2"},
+    "cluster_table.py": {"encoder_clusters"},
+    "stream_table.py": {"encoder_streams"},
+    "transfer.py": {"encoder_transfer"},
+    "backbone.py": {"encoder_transfer"},
+    "scores.py": PARTS,
+    "predict.py": set(),
 }
 
 
 @pytest.fixture(scope="module")
 def encoded(tmp_path_factory) -> Project:
-    """Return a copy in which the encoder has run; tests must not change it."""
+    """Return a copy in which the study has run to its PDF; tests must leave it as it was."""
     made = copy_project(tmp_path_factory.mktemp("encoded"))
     made.write_study(SMALL)
-    made.snakemake("encoder", "--cores", "2")
+    made.snakemake("--cores", "2")
     return made
 
 
@@ -89,7 +151,8 @@ def test_what_there_is(encoded):
         assert file.attrs["backend"] == data["backend"] == "gabor"
         ids = file["nsd_id"][:]
     assert np.all(np.diff(ids) > 0)
-    for subject in ("subj01", "subj05"):
+    said_of = ("subj01", "subj05")
+    for subject in said_of:
         with h5py.File(folder / f"targets_{subject}.h5") as file:
             assert np.isin(file["nsd_id"][:], ids).all()
             assert np.isfinite(file["values"][:]).all()
@@ -98,22 +161,143 @@ def test_what_there_is(encoded):
         assert [row["n_voxels"] for row in said["groups"]] == np.bincount(
             group, minlength=4
         ).tolist()
-    assert not (folder / "targets_subj03.json").exists()
-    assert encoded.planned("encoder") == set()
+    assert not (folder / "targets_subj02.json").exists()
+    parts = {"stage1", "stage2", "clusters", "streams", "transfer"}
+    parts |= {f"{part}_{subject}" for part in ("linear", "chasm") for subject in said_of}
+    assert parts <= {path.stem for path in folder.glob("*.json")}
+    assert list((folder / ".checkpoints").iterdir()) == []
+    assert encoded.planned() == set()
+
+
+def test_a_finished_study_holds_together(encoded):
+    found = verify.look(encoded.folder / "results/encoded")
+    assert found.problems == []
+    assert found.unchecked == 0
+    text = timing.summary("encoded", encoded.folder)
+    for part in PARTS:
+        assert re.search(rf"^{part} ", text, re.MULTILINE), part
+
+
+def test_the_claims_on_the_encoder(encoded):
+    envelope = json.loads((encoded.folder / "results/encoded/claims.json").read_text())
+    assert {"results/chasm_subj05.json", "results/stage2.json"} <= set(envelope["inputs"])
+    answers = {each["id"]: each for each in envelope["data"]["claims"]}
+    error = answers["chasm-mse"]
+    assert error["verdict"] == "simulated"
+    assert error["contradicts"] == ["chasm-r"]
+    assert [row["subject"] for row in error["rows"]] == ["mean of 2", "subj01", "subj05"]
+    # the regression from what responses were made of is nearer than two epochs of training
+    assert all(row["planted"] < row["as_published"] for row in error["rows"][1:])
+
+
+def test_the_report_and_the_crate_have_the_encoder(changed, monkeypatch):
+    changed.snakemake("--report", "report.html")
+    page = (changed.folder / "report.html").read_text()
+    assert "encoder_models.png" in page
+    assert "Image-to-fMRI encoder" in page
+    for name in ("CITATION.cff", "LICENSE", "README.md", "constraints.txt"):
+        shutil.copy(ROOT / name, changed.folder)
+    monkeypatch.chdir(changed.folder)
+    assert main(["crate", "study.yaml"]) == 0
+    graph = json.loads((changed.folder / crate.NAME).read_text())["@graph"]
+    described = {entity["@id"] for entity in graph}
+    for name in ("chasm_subj01.json", "stage1_subj01.pt", "scores_subj05.nii.gz", "transfer.json"):
+        assert f"results/encoded/encoder/{name}" in described
+    assert main(["verify", "results"]) == 0
 
 
 @pytest.mark.parametrize("key", EDITS)
-def test_one_configuration_key(changed, key):
+def test_one_configuration_key(encoded, key):
     change, expected = EDITS[key]
-    changed.write_study(merged(change))
-    assert changed.planned("encoder") - {"encoder"} == expected
+    try:
+        encoded.write_study(merged(change))
+        assert encoded.planned("encoder") - {"encoder"} == expected
+    finally:
+        encoded.write_study(SMALL)
+
+
+def test_what_is_printed_follows(encoded):
+    try:
+        encoded.write_study(merged({"encoder": {"diffusion": {"samples": 3}}}))
+        assert encoded.planned() == {"encoder_stage2", "figure_encoder", "claims", "paper"}
+    finally:
+        encoded.write_study(SMALL)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_one_line_of_a_module(changed, module):
-    path = changed.folder / "src/brainworth" / module
-    path.write_text(path.read_text() + "\nUNUSED = 1\n")
-    assert changed.planned("encoder") - {"encoder"} == MODULES[module]
+def test_scripts_that_a_module_is_part_of(module):
+    """What is hashed decides what runs again; `test_one_line_of_a_module` asks Snakemake."""
+    path = ROOT / "src/brainworth/encoder" / module
+    scripts = (ROOT / "scripts").glob("encoder_*.py")
+    reached = {script.stem for script in scripts if path in codehash.files_of(script, ROOT / "src")}
+    assert reached == MODULES[module]
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("encoder/scores.py", PARTS),
+        ("encoder/networks/diffusion.py", {"encoder_stage2"}),
+        ("encoder/chasm_results.py", FROM_CHASM),
+        ("nsd/betas.py", {"extract_betas"} | TARGETS | PARTS),
+        ("cli.py", set()),
+    ],
+)
+def test_one_line_of_a_module(encoded, module, expected):
+    path = encoded.folder / "src/brainworth" / module
+    text = path.read_text()
+    try:
+        path.write_text(text + "\nUNUSED = 1\n")
+        assert encoded.planned("encoder") - {"encoder"} == expected
+    finally:
+        path.write_text(text)
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_result(changed):
+    """kill -9 after three epochs of five: the next run takes up the checkpoint."""
+    folder = changed.folder / "results/encoded/encoder"
+    target = "results/encoded/encoder/chasm_subj01.json"
+    before = changed.data("encoded")["encoder/chasm_subj01.json"]
+    script = changed.folder / "scripts/encoder_chasm.py"
+    text = script.read_text()
+    killer = (
+        "import os\n\nfrom brainworth.encoder import checkpoints\n\n"
+        "_save, _count = checkpoints.save, []\n\n\n"
+        "def save(*given):\n    _save(*given)\n    _count.append(1)\n"
+        "    if len(_count) == 3:\n        os.kill(os.getpid(), 9)\n\n\n"
+        "checkpoints.save = save\n\n"
+    )
+    script.write_text(text.replace("with job(", killer + "with job(", 1))
+    assert changed.snakemake(target, "--cores", "1", check=False).returncode
+    assert not (changed.folder / target).exists()
+    # stage 1 is done, and the first epoch of stage 2
+    left = sorted((folder / ".checkpoints/chasm_subj01").glob("*.pt"))
+    assert len(left) == 2
+    states = [torch_files.load(path, checkpoints.SCHEMA) for path in left]
+    assert sorted(len(state["epochs"]) for state in states) == [1, 2]
+    # What was trained is not trained again: its seconds are those of the job that was killed.
+    seconds = [row["seconds"] for state in states for row in state["epochs"]]
+    assert all(each > 0 for each in seconds)
+    script.write_text(text)
+    changed.snakemake(target, "--cores", "1")
+    assert changed.data("encoded")["encoder/chasm_subj01.json"] == before
+    assert not (folder / ".checkpoints/chasm_subj01").exists()
+
+
+def test_a_damaged_checkpoint_is_one_sentence(changed):
+    """It stops the job that reads it, names the file, and says what to do."""
+    (changed.folder / "results/encoded/encoder/chasm_subj01.json").unlink()
+    folder = changed.folder / "results/encoded/encoder/.checkpoints/chasm_subj01"
+    folder.mkdir(parents=True)
+    for name in ("stage1", "stage2"):
+        (folder / f"{name}.pt").write_bytes(b"PK damaged")
+    target = "results/encoded/encoder/chasm_subj01.json"
+    done = changed.snakemake(target, "--cores", "1", check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode
+    assert "is damaged, or no file of PyTorch" in text
+    assert "delete it and run again" in text
+    assert "Traceback" not in text
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_features(changed):

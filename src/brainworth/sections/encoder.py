@@ -173,6 +173,11 @@ class Transfer(Section):
     fractions: Annotated[list[Share], Field(min_length=1)]
     head: Training
 
+    @property
+    def subjects(self) -> set[str]:
+        """The target and all sources."""
+        return {self.target}.union(*self.sources)
+
 
 class Scores(Section):
     """How predictions are scored."""

@@ -17,6 +17,7 @@ from brainworth.report.encoder import (
 )
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
+from brainworth.report.ledger import table as ledger
 from brainworth.report.published import cite
 from brainworth.report.tables import Column
 
@@ -74,6 +75,9 @@ def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     return [
         layout.heading(TITLE),
         *encoder_methods.methods(evidence),
+        *ledger.table(
+            list(evidence.claims.values()), number_of.table(), evidence.simulated, "chasm"
+        ),
         *models,
         *[
             flowable

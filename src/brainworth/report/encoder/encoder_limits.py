@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from brainworth.report.evidence import Evidence
+from brainworth.report.ledger.table import unanswered
 
 
 def limits(evidence: Evidence) -> list[str]:
@@ -26,5 +27,12 @@ def limits(evidence: Evidence) -> list[str]:
         texts.append(
             "<b>Size of the encoder.</b> Its networks are small here; those of the published size"
             " (studies/nsd-encoder.yaml) need a GPU and were not run on simulated data."
+        )
+    untested = unanswered(list(evidence.claims.values()), "chasm")
+    if untested:
+        texts.append(
+            "<b>Statements on the encoder that no result here answers.</b> "
+            + "; ".join(untested)
+            + "."
         )
     return texts

@@ -22,6 +22,8 @@ Relation = Literal[
     "excludes",
     "above",
     "below",
+    "wholly_above",
+    "wholly_below",
     "inside_bound",
 ]
 
@@ -30,8 +32,9 @@ class Check(Section):
     """A question with a yes-or-no answer in every region.
 
     ``significant`` compares a p-value with 1 minus the study's interval; ``contains`` and
-    ``excludes`` look for `value` in an interval; ``inside_bound`` asks whether a whole interval
-    lies within plus or minus `value`, so that little data do not pass for no effect.
+    ``excludes`` look for `value` in an interval, ``wholly_above`` and ``wholly_below`` ask whether
+    all of it lies on one side; ``inside_bound`` asks whether a whole interval lies within plus or
+    minus `value`, so that little data do not pass for no effect.
     """
 
     key: str
@@ -76,14 +79,22 @@ class ClaimEntry(Section):
     """One published statement."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    source: Literal["prasad", "befs"]
+    source: Literal["prasad", "befs", "chasm"]
     place: str
     statement: str
     #: The result that answers it (the name of its rule), or null.
     test: str | None = None
-    #: Whether keys are looked up in every region of the result, or once in the whole of it.
-    scope: Literal["regions", "whole"] = "regions"
-    #: A number, a number for each region, or a range; null for a statement in words.
+    #: Whether keys are looked up in every region of the result, once in the whole of it, or in rows
+    #: of its table. Of a test with a result a subject, the last two look in each of them.
+    scope: Literal["regions", "whole", "rows"] = "regions"
+    #: The row of the table, where `published` does not name rows.
+    row: str | None = None
+    #: Only the result of this subject answers it.
+    subject: str | None = None
+    #: Rows that the table must have, and the row that its differences must be from.
+    needs: list[str] = Field(default_factory=list)
+    reference: str | None = None
+    #: A number, a number for each region or row, or a range; null for a statement in words.
     published: (
         float | dict[str, float] | Annotated[list[float], Field(min_length=2, max_length=2)] | None
     ) = None
@@ -91,7 +102,8 @@ class ClaimEntry(Section):
     sound: Sound | None = None
     #: If this holds too, what was reproduced is explained by the null.
     explained: Explanation | None = None
-    #: Key of the planted truth of the sound estimate.
+    #: Key of the planted truth of the sound estimate; of `rows`, what a regression from the
+    #: features that the responses were made of has there.
     planted: str | None = None
     #: Other statements of the same source that cannot be true together with this one.
     contradicts: list[str] = Field(default_factory=list)
@@ -111,6 +123,9 @@ class ClaimEntry(Section):
             raise ValueError("needs one of `as_published`, `not_testable` and `answered_in`")
         if (self.test is None) != (self.not_testable is not None):
             raise ValueError("needs a `test`, unless it is `not_testable`")
+        named = isinstance(self.published, dict)
+        if self.scope == "rows" and named == (self.row is not None):
+            raise ValueError("scope rows needs a `row`, or a `published` number for each row")
         if self.as_published is None:
             return self
         relation = self.as_published.agrees.relation

@@ -16,13 +16,11 @@ from brainworth.report.tables import Column
 UNANSWERED = ("not testable here", "answered in words")
 
 
-def table(answers: list[dict[str, Any]], number_of_table: int, simulated: bool) -> list[Flowable]:
-    """Return the table of the claims that results of this study answer."""
-    shown = [
-        answer
-        for answer in answers
-        if answer["source"] == "prasad" and answer["verdict"] not in UNANSWERED
-    ]
+def table(
+    answers: list[dict[str, Any]], number_of_table: int, simulated: bool, source: str = "prasad"
+) -> list[Flowable]:
+    """Return the table of the claims of a source that results of this study answer."""
+    shown = [answer for answer in answers if answer["source"] == source and _is_shown(answer)]
     if not shown:
         return []
     rows = [
@@ -30,20 +28,26 @@ def table(answers: list[dict[str, Any]], number_of_table: int, simulated: bool) 
         for answer in shown
     ]
     columns = [
-        Column(f"Claim as published {cite('prasad')}", "left", wraps=True),
+        Column(f"Claim as published {cite(source)}", "left", wraps=True),
         Column("As-published estimator here", "left", wraps=True),
         Column("Sound estimate", "left", wraps=True),
         Column("Verdict, planted truth" if simulated else "Verdict", "left", wraps=True),
     ]
     caption = (
-        "The claims at one glance. Ranges are over regions; intervals are in the tables below. The"
-        " rules behind the verdicts are in paper/claims.yaml, their answers in claims.json."
+        f"The claims at one glance. Ranges are over {_over(shown)}; intervals are in the tables"
+        " below. The rules behind the verdicts are in paper/claims.yaml, their answers in"
+        " claims.json."
     )
     if simulated:
         caption += (
             " <b>Simulated data give no verdict on a claim about brains</b>; they show whether the"
             " estimators find what was planted."
         )
+        if any(answer["scope"] == "rows" for answer in shown):
+            caption += (
+                " Planted stands for what a ridge regression from the features that responses were"
+                " made of predicts: no model of the images gets further."
+            )
     return tables.table(number_of_table, caption, columns, rows, sizes=(8.0,), split=True)
 
 
@@ -52,8 +56,20 @@ def unanswered(answers: list[dict[str, Any]], source: str = "prasad") -> list[st
     return [
         f"{answer['statement']} ({escape(answer['place'])}): {escape(answer['reason'])}"
         for answer in answers
-        if answer["source"] == source and answer["verdict"] == "not testable here"
+        if answer["source"] == source
+        and answer["verdict"] == "not testable here"
+        and not answer["n"]
     ]
+
+
+def _is_shown(answer: dict[str, Any]) -> bool:
+    """Say whether there is an answer, or numbers beside the published ones that give none."""
+    return answer["verdict"] not in UNANSWERED or answer["n"] > 0
+
+
+def _over(answers: list[dict[str, Any]]) -> str:
+    of_rows = any(answer["scope"] == "rows" for answer in answers)
+    return "rows and subjects" if of_rows else "regions"
 
 
 def _statement(answer: dict[str, Any]) -> str:
@@ -65,7 +81,7 @@ def _statement(answer: dict[str, Any]) -> str:
 def _as_published(answer: dict[str, Any]) -> str:
     values = [row["as_published"] for row in answer["rows"]]
     text = f"{escape(answer['labels']['as_published'])} {_span(values, answer, 'as_published')}"
-    if answer["verdict"] in OTHER_DATA.values():
+    if answer["verdict"] in (*OTHER_DATA.values(), "not testable here"):
         return text
     return f"{text}; agrees in {count(answer['n_agree'], answer['n'])}{_regions(answer)}"
 
@@ -111,4 +127,6 @@ def _span(values: list, answer: dict[str, Any], side: str) -> str:
 
 
 def _regions(answer: dict[str, Any]) -> str:
-    return "" if answer["n"] == 1 and answer["rows"][0]["region"] is None else " regions"
+    if answer["scope"] == "whole":
+        return "" if answer["n"] == 1 else " subjects"
+    return f" {answer['scope']}"
