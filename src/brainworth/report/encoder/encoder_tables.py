@@ -18,6 +18,8 @@ from brainworth.report.published import cite
 from brainworth.report.tables import Column, Notes
 
 SIZES = (7.5, 7.0, 6.5)
+#: Rows from which on a table of scores may run over the page.
+LONG = 6
 #: Why results on other features stand beside published numbers all the same.
 NOT_COMPARABLE = (
     " <b>Features here: {backend}, not DINOv2: numbers are side by side, not comparable.</b>"
@@ -80,7 +82,11 @@ def scores(
         groups.append(("Paired difference", 1))
     columns = [Column("Model", "left", wraps=True), *map(Column, headers)]
     caption = f"{caption} {_limits(lines)}"
-    return tables.table(table, caption, columns, cells, notes, groups=groups, sizes=SIZES)
+    # A long table held together would leave most of a page empty above it.
+    split = len(lines) > LONG
+    return tables.table(
+        table, caption, columns, cells, notes, groups=groups, sizes=SIZES, split=split
+    )
 
 
 def beside(
