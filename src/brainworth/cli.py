@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
                 weights=given.weights,
                 device=given.device,
             )
-            print(f"{given.output}: {given.subject}'s predicted responses to {n} images")
+            what = "1 image" if n == 1 else f"{n} images"
+            print(f"{given.output}: {given.subject}'s predicted responses to {what}")
             return 0
         study = config.load(given.base, *given.study)
         if given.command in ("plan", "doctor"):

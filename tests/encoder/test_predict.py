@@ -153,10 +153,15 @@ def test_what_cannot_be_done_is_said(study, pixels, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     with h5py.File(tmp_path / "two.h5", "w") as file:
         file["a"], file["b"] = pixels[:2], pixels[:2]
+    with h5py.File(tmp_path / "floats.h5", "w") as file:
+        file["a"] = pixels[:2].astype(float)
     (tmp_path / "broken.h5").write_bytes(b"nothing")
+    Image.fromarray(np.full((40, 40), 3000, dtype=np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(pixels[0][:9]).save(tmp_path / "small.png")
+    (tmp_path / "no").write_text("a file")
 
-    def refused(words, *given, subject="subj01", study=root):
-        arguments = (study, *given, "--subject", subject, "--output", tmp_path / "no.h5")
+    def refused(words, *given, subject="subj01", study=root, output=tmp_path / "no.h5"):
+        arguments = (study, *given, "--subject", subject, "--output", output)
         assert run(*arguments) == 1
         assert words in capsys.readouterr().err
         assert not (tmp_path / "no.h5").exists()
@@ -171,6 +176,11 @@ def test_what_cannot_be_done_is_said(study, pixels, tmp_path, capsys):
     refused("it has those of subj01", good, subject="subj02")
     refused("it has none", good, study=tmp_path)
     refused("leave it out", good, "--weights", tmp_path)
+    refused("more than 8 bits a channel", tmp_path / "deep.png")
+    refused("9 pixels along its shorter side", good, tmp_path / "small.png")
+    refused("of that kind it has none", tmp_path / "floats.h5")
+    refused("is a folder", good, output=tmp_path)
+    refused("no folder", good, output=tmp_path / "no" / "no.h5")
     assert run(root, tmp_path / "two.h5", "--dataset", "b", "--subject", "subj01", "--output",
                tmp_path / "yes.h5") == 0  # fmt: skip
 

@@ -101,6 +101,11 @@ def _picture(path: Path) -> np.ndarray:
     """Read a picture as RGB, turned as its EXIF says; transparency shows white."""
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                # Pillow would cut them at 255, which is nearly black in 16 bits.
+                raise BrainworthError(
+                    f"{path} has more than 8 bits a channel (mode {image.mode}); save it with 8"
+                )
             upright = ImageOps.exif_transpose(image)
             if "A" in upright.getbands() or "transparency" in upright.info:
                 upright = upright.convert("RGBA")
@@ -118,9 +123,10 @@ def _shape(path: Path, dataset: str | None) -> tuple[int, str]:
             fit = [name for name, each in file.items() if _holds_images(each)]
             name = dataset or (fit[0] if len(fit) == 1 else None)
             if name is None or name not in file or not _holds_images(file[name]):
+                has = f"it has {', '.join(fit)}: say which by --dataset" if fit else "it has none"
                 raise BrainworthError(
                     f"{path} must have a dataset of uint8, images x height x width x 3; of that "
-                    f"kind it has {', '.join(fit) or 'none'}: say which by --dataset"
+                    f"kind {has}"
                 )
             return file[name].shape[0], name
     except (OSError, RuntimeError) as error:

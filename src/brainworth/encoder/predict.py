@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from brainworth.errors import BrainworthError
 from brainworth.files import whole
 
 SCHEMA = "brainworth-new-images/1"
+#: Fewest pixels along a side: below, nothing is left of what the features describe.
+FEWEST_PIXELS = 16
 
 
 def predict(
@@ -58,8 +61,10 @@ def predict(
     ------
     BrainworthError
         If the study has no such encoder, its features cannot be computed for new images, its files
-        do not belong together, or an image cannot be read.
+        do not belong together, an image cannot be read or is too small, or the output cannot be
+        written.
     """
+    _check_output(output)
     folder = study / "encoder"
     stage1, stage2 = _stages(folder, subject)
     describer, batch = _describer(folder, weights, device)
@@ -90,6 +95,11 @@ def predict(
         start = 0
         with tqdm(total=n, unit="image", disable=None) as bar:
             for named, pixels in images.read(files, dataset, batch):
+                if pixels.shape[1] < FEWEST_PIXELS:
+                    raise BrainworthError(
+                        f"{named[0]} is {pixels.shape[1]} pixels along its shorter side, and at "
+                        f"least {FEWEST_PIXELS} are needed"
+                    )
                 rois, voxels = _predict(stage1, stage2, describer, pixels)
                 rows = slice(start, start + len(named))
                 names[rows] = named
@@ -97,6 +107,18 @@ def predict(
                 start += len(named)
                 bar.update(len(named))
     return n
+
+
+def _check_output(output: Path) -> None:
+    """Refuse, before the work, a path that no file can be written to."""
+    if output.is_dir():
+        raise BrainworthError(f"--output: {output} is a folder; name a file in it")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BrainworthError(f"--output: no folder {output.parent} ({error.strerror})") from None
+    if not os.access(output.parent, os.W_OK):
+        raise BrainworthError(f"--output: {output.parent} cannot be written to")
 
 
 def _predict(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from reportlab.lib import colors
@@ -199,6 +199,19 @@ def _fit(
         if free > SPARSE * WIDTH:
             air = min(air, 9.0)
         return size, [width + air for width in least]
+    whole = {
+        place: _least_width(
+            replace(columns[place], wraps=False), [row[place] for row in rows], size
+        )
+        for place in wrapping
+    }
+    spare = free - sum(max(0.0, width - least[place]) for place, width in whole.items())
+    if spare > 0:
+        # Every text fits one line: what is left is for all columns.
+        return size, [
+            max(width, whole.get(place, 0.0)) + spare / len(columns)
+            for place, width in enumerate(least)
+        ]
     wanted = [sum(len(_plain(row[place])) for row in rows) ** 0.5 for place in wrapping]
     for place, weight in zip(wrapping, wanted, strict=True):
         least[place] += max(0.0, free) * weight / sum(wanted)

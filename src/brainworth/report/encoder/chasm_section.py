@@ -76,7 +76,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             numbering.table(), "CHASMBrain, clusters (stage 1) of the test images.", coarse
         ),
         *encoder_tables.beside(
-            numbering.table(),
+            numbering,
             "CHASMBrain beside the publication, which averages over four subjects.",
             [
                 (data["rows"][0] | {"label": data["subject"]}, published.find("1", "chasm"))

@@ -80,7 +80,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             against="MSE" if reference else None,
         ),
         *encoder_tables.beside(
-            numbering.table(),
+            numbering,
             "Clusters beside Table 3 of the publication (sequential clusters, most active 70 %).",
             [(row, said) for row, said in rows if said is not None],
             evidence.encoder_backend,

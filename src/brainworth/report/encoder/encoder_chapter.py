@@ -66,23 +66,23 @@ def glance(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
 
 def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     """Return methods and a section a part; the figures of several parts come first and last."""
-    models, training = (
-        [layout.figure(evidence.figures[name], number_of.figure(), caption)]
-        if name in evidence.figures
-        else []
-        for name, caption in CAPTIONS.items()
-    )
+
+    def figure(name: str) -> list[Flowable]:
+        if name not in evidence.figures:
+            return []
+        return [layout.figure(evidence.figures[name], number_of.figure(), CAPTIONS[name])]
+
     return [
         layout.heading(TITLE),
         *encoder_methods.methods(evidence),
         *ledger.table(
             list(evidence.claims.values()), number_of.table(), evidence.simulated, "chasm"
         ),
-        *models,
+        *figure("encoder_models"),
         *[
             flowable
             for part in evidence.encoder
             for flowable in SECTIONS[part].results(evidence, number_of)
         ],
-        *training,
+        *figure("encoder_training"),
     ]

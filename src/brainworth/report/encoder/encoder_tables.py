@@ -12,11 +12,14 @@ from reportlab.platypus import Flowable
 
 from brainworth.report import tables
 from brainworth.report.encoder import encoder_published as published
+from brainworth.report.layout import Numbering
 from brainworth.report.numbers import interval, number, span, whole
 from brainworth.report.published import cite
 from brainworth.report.tables import Column, Notes
 
 SIZES = (7.5, 7.0, 6.5)
+#: Rows from which on a table of scores may run over the page.
+LONG = 6
 #: Why results on other features stand beside published numbers all the same.
 NOT_COMPARABLE = (
     " <b>Features here: {backend}, not DINOv2: numbers are side by side, not comparable.</b>"
@@ -79,23 +82,33 @@ def scores(
         groups.append(("Paired difference", 1))
     columns = [Column("Model", "left", wraps=True), *map(Column, headers)]
     caption = f"{caption} {_limits(lines)}"
-    return tables.table(table, caption, columns, cells, notes, groups=groups, sizes=SIZES)
+    # A long table held together would leave most of a page empty above it.
+    split = len(lines) > LONG
+    return tables.table(
+        table, caption, columns, cells, notes, groups=groups, sizes=SIZES, split=split
+    )
 
 
 def beside(
-    table: int,
+    numbering: Numbering,
     caption: str,
     rows: Sequence[tuple[dict[str, Any], published.Row | None]],
     backend: str | None,
 ) -> list[Flowable]:
     """Return the table of our numbers beside the published ones, without empty columns.
 
+    Nothing is returned if no row was published.
+
     Parameters
     ----------
+    numbering : Numbering
+        Of the document, in which the table takes the next number.
     rows : sequence of (row of a result, row of the publication or None)
     backend : str or None
         Of the features.
     """
+    if not any(each for _, each in rows):
+        return []
     ours, said = [row for row, _ in rows], [each for _, each in rows]
     verdicts = [_verdict(each) for each in said]
     cited = f"Published {cite('chasm')}"
@@ -131,6 +144,7 @@ def beside(
     if backend != "dinov2":
         caption += NOT_COMPARABLE.format(backend=escape(str(backend)))
     columns = [column for _, column, _ in kept]
+    table = numbering.table()
     return tables.table(table, caption, columns, cells, groups=groups, sizes=SIZES)
 
 

@@ -23,7 +23,7 @@ def difference(found: dict[str, Any] | None) -> str:
     if found is None:
         return "not compared"
     low, high = found["interval"]
-    verdict = "" if low > 0 or high < 0 else f"{GLUE}(includes{GLUE}0)"
+    verdict = "" if low > 0 or high < 0 else f" (includes{GLUE}0)"
     return f"{value(found)}{verdict}"
 
 

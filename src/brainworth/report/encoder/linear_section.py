@@ -65,7 +65,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             lines,
         ),
         *encoder_tables.beside(
-            numbering.table(),
+            numbering,
             f"Linear models of {found[0]['subject']} beside Table 1 of the publication.",
             said,
             evidence.encoder_backend,

@@ -69,7 +69,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             against="r − two streams" if data["differences"]["reference"] else None,
         ),
         *encoder_tables.beside(
-            numbering.table(),
+            numbering,
             "Networks of stage 1 beside Table 2 (a) of the publication; MLP, GRU and LSTM, which"
             " predict voxels there, beside Table 1.",
             [(row, said.get(row["row"], one_table.get(row["row"]))) for row in data["rows"]],

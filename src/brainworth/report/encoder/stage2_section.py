@@ -74,7 +74,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             against="MSE − VAE" if data["differences"]["reference"] else None,
         ),
         *encoder_tables.beside(
-            numbering.table(),
+            numbering,
             "Networks of stage 2 beside Table 2 (b) of the publication.",
             [(row, published.find("2b", row["row"])) for row in data["rows"]],
             evidence.encoder_backend,

@@ -55,7 +55,7 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
             lines,
         ),
         *encoder_tables.beside(
-            numbering.table(),
+            numbering,
             "Transfer, linear head, beside Table 5 of the publication; parameters are those of the"
             " head.",
             said,
