@@ -50,7 +50,7 @@ def shared_r2(logs: np.ndarray, sampling: np.ndarray, weights: np.ndarray) -> np
     Returns
     -------
     array of shape (B,)
-        NaN where `largest` is 0.
+        NaN where `largest` is not above 0.
     """
     others = (logs.sum(axis=0) - logs) / (len(logs) - 1)
     share = weights / weights.sum(axis=1, keepdims=True)
@@ -58,6 +58,6 @@ def shared_r2(logs: np.ndarray, sampling: np.ndarray, weights: np.ndarray) -> np
     covariance = share @ (logs * others).T - mean * mean_others
     size = (share @ (logs**2).T - mean**2) * (share @ (others**2).T - mean_others**2)
     most = largest(logs, sampling, weights)
-    most[most == 0] = np.nan
+    most[most <= 0] = np.nan
     correlation = np.mean(covariance / np.sqrt(size), axis=1) / np.sqrt(most)
     return correlation * np.abs(correlation)
