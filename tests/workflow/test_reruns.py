@@ -1,6 +1,7 @@
 """What runs again after a change: exactly the rules that depend on it."""
 
 import copy
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -148,3 +149,24 @@ def test_touching_every_file_changes_nothing(editable):
 
 def test_forcing_one_rule(editable):
     assert editable.planned("-R", "rsa", "--until", "rsa") == {"rsa"}
+
+
+def test_a_forked_dry_run_says_what_a_process_of_its_own_says(editable):
+    """What other tests rely on where they only plan."""
+    rsa = editable.folder / "src/brainworth/erosion/rsa.py"
+    rsa.write_text(f"{rsa.read_text()}\nUNUSED = 1\n")
+
+    def said(forked: bool) -> tuple[int, list[str], list[str]]:
+        done = editable.snakemake("--cores", "1", "-n", forked=forked, check=False)
+        lines = [
+            line
+            for line in done.stdout.splitlines()
+            if not re.match(r" +(Date|Workflow ID|Command): |\[.* \d{4}\]$| +jobid: ", line)
+        ]
+        return done.returncode, sorted(lines), sorted(done.stderr.splitlines())
+
+    assert said(forked=True) == said(forked=False)
+    assert any("rsa.json" in line for line in said(forked=True)[1])
+    editable.write_study(TINY | {"unknown": 1})
+    assert said(forked=True) == said(forked=False)
+    assert said(forked=True)[0] == 1
