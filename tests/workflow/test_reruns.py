@@ -156,17 +156,18 @@ def test_a_forked_dry_run_says_what_a_process_of_its_own_says(editable):
     rsa = editable.folder / "src/brainworth/erosion/rsa.py"
     rsa.write_text(f"{rsa.read_text()}\nUNUSED = 1\n")
 
-    def said(forked: bool) -> tuple[int, list[str], list[str]]:
+    def said(forked: bool) -> tuple[int, list[list[str]], list[str]]:
         done = editable.snakemake("--cores", "1", "-n", forked=forked, check=False)
+        # where and when it was started, and the order of a set, differ between any two processes
         lines = [
-            line
+            sorted(re.split("[ ,]+", line))
             for line in done.stdout.splitlines()
-            if not re.match(r" +(Date|Workflow ID|Command): |\[.* \d{4}\]$| +jobid: ", line)
+            if not re.match(r" +(Date|Workflow ID|Command|Run directory): |\[.* \d{4}\]$", line)
         ]
         return done.returncode, sorted(lines), sorted(done.stderr.splitlines())
 
     assert said(forked=True) == said(forked=False)
-    assert any("rsa.json" in line for line in said(forked=True)[1])
+    assert any("results/tiny/erosion/rsa.json" in line for line in said(forked=True)[1])
     editable.write_study(TINY | {"unknown": 1})
     assert said(forked=True) == said(forked=False)
     assert said(forked=True)[0] == 1
