@@ -32,6 +32,10 @@ include: "rules/befs.smk"
 include: "rules/report.smk"
 
 
+if workflow.is_main_process:
+    codehash.keep(CODE_CACHE)
+
+
 onstart:
     require_terms()
     clear_up()
