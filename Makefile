@@ -28,6 +28,9 @@ plan: .venv/run.stamp ## say what a study costs in bytes, disk and time, before 
 doctor: .venv/run.stamp ## examine this machine and the source of a study's data
 	$(BIN)/brainworth doctor $(STUDY)
 
+# One thread of linear algebra, as in jobs: two pytest side by side would only take turns.
+unit workflow: export OMP_NUM_THREADS = 1
+
 test: lint ## set up and run all checks and tests
 	$(MAKE) --no-print-directory --output-sync=target -j 2 unit workflow
 

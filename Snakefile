@@ -33,6 +33,10 @@ include: "rules/encoder.smk"
 include: "rules/report.smk"
 
 
+if workflow.is_main_process:
+    codehash.keep(CODE_CACHE)
+
+
 onstart:
     require_terms()
     require_weights()

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from brainworth import config as settings
-from brainworth import files, runtime
-from brainworth.codehash import code_hash
+from brainworth import codehash, files, runtime
 from brainworth.encoder.features import weights
 from brainworth.errors import BrainworthError
 from brainworth.nsd import places, registry, roi_means, rois, terms
@@ -62,6 +61,10 @@ FIGURES = f"figures/{STUDY}"
 LOGS = f"logs/{STUDY}"
 PAPER = f"paper/{STUDY}.pdf"
 ENV = f"{BASE}/envs/brainworth.yaml"
+# What the library's files came to when they were last hashed; may be removed at any time.
+CODE_CACHE = Path(".snakemake", "brainworth-code.json")
+
+codehash.recall(CODE_CACHE)
 
 
 def require_terms():
@@ -97,7 +100,7 @@ def code(script, *modules):
     `modules` are those that the script imports by name, below src/brainworth/.
     """
     more = tuple(BASE / "src" / "brainworth" / module for module in modules)
-    return code_hash(BASE / "scripts" / script, BASE / "src", more)
+    return codehash.code_hash(BASE / "scripts" / script, BASE / "src", more)
 
 
 def growing(first):

@@ -149,6 +149,104 @@ def test_relative_import_is_refused(statement, checkout):
         codehash.code_hash(script, source)
 
 
+@pytest.fixture
+def restart(monkeypatch):
+    """Return a function after which hashing knows no more than in a fresh process."""
+
+    def function():
+        for name in ("_kept", "_used"):
+            monkeypatch.setattr(codehash, name, {})
+        for name in ("_read", "_imports"):
+            getattr(codehash, name).cache_clear()
+
+    return function
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Return the names of the files that are parsed from now on."""
+    names = []
+    parse = codehash._parse
+
+    def noting(content, file):
+        names.append(file.name)
+        return parse(content, file)
+
+    monkeypatch.setattr(codehash, "_parse", noting)
+    return names
+
+
+def test_what_was_kept_is_not_parsed_again_and_gives_the_same_hash(
+    checkout, restart, parsed, tmp_path
+):
+    cache = tmp_path / "below/code.json"
+    restart()
+    expected = codehash.code_hash(*checkout())
+    assert "helper.py" in parsed
+    codehash.keep(cache)
+    restart()
+    parsed.clear()
+    codehash.recall(cache)
+    assert codehash.code_hash(*checkout()) == expected
+    assert parsed == []
+
+
+def test_only_a_changed_file_is_parsed_again(checkout, restart, parsed, tmp_path):
+    changed = HELPER.replace("2", "3")
+    restart()
+    expected = codehash.code_hash(*checkout(helper=changed))
+    restart()
+    codehash.code_hash(*checkout())
+    codehash.keep(tmp_path / "code.json")
+    restart()
+    parsed.clear()
+    codehash.recall(tmp_path / "code.json")
+    assert codehash.code_hash(*checkout(helper=changed)) == expected
+    assert parsed == ["helper.py"]
+
+
+def test_a_file_that_was_changed_back_has_its_first_hash(checkout, restart, tmp_path):
+    cache = tmp_path / "code.json"
+    found = []
+    for helper in (HELPER, HELPER.replace("2", "3"), HELPER):
+        restart()
+        codehash.recall(cache)
+        found.append(codehash.code_hash(*checkout(helper=helper)))
+        codehash.keep(cache)
+    assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-20], lambda text: text.replace("3.", "2.", 1), lambda text: "[]"]
+)
+def test_a_cache_that_is_damaged_or_of_another_python_is_passed_over(
+    damage, checkout, restart, parsed, tmp_path
+):
+    cache = tmp_path / "code.json"
+    restart()
+    expected = codehash.code_hash(*checkout())
+    codehash.keep(cache)
+    cache.write_text(damage(cache.read_text()))
+    restart()
+    parsed.clear()
+    codehash.recall(cache)
+    assert codehash.code_hash(*checkout()) == expected
+    assert "helper.py" in parsed
+
+
+def test_a_cache_that_holds_all_is_not_written_again(checkout, restart, tmp_path):
+    cache = tmp_path / "code.json"
+    restart()
+    codehash.code_hash(*checkout())
+    codehash.keep(cache)
+    before = cache.stat().st_mtime_ns
+    restart()
+    codehash.recall(cache)
+    codehash.code_hash(*checkout())
+    codehash.keep(cache)
+    assert cache.stat().st_mtime_ns == before
+
+
 def names_of(repository, script):
     source = repository / "src"
     found = codehash.files_of(repository / "scripts" / script, source)

@@ -345,3 +345,24 @@ def test_multiplicities_weigh_like_the_samples_they_count():
 
 def test_multiplicities_of_one_unit():
     assert stats.multiplicities(np.random.default_rng(0), 3, 1).tolist() == [[1.0], [1.0], [1.0]]
+
+
+def test_studentized_interval_is_its_definition():
+    rng = np.random.default_rng(14)
+    draws, errors = rng.normal(3, 1, 400), rng.uniform(0.5, 2, 400)
+    errors[:3] = 0
+    low, high = stats.studentized_interval(3.1, 0.7, draws, errors, 0.9)
+    distance = np.sort((draws[3:] - 3.1) / errors[3:])
+    assert low == pytest.approx(3.1 - 0.7 * np.quantile(distance, 0.95))
+    assert high == pytest.approx(3.1 - 0.7 * np.quantile(distance, 0.05))
+    scaled = stats.studentized_interval(3.1, 1.4, draws, 2 * errors, 0.9)
+    assert scaled == pytest.approx((low, high))
+    with pytest.raises(ValueError, match="standard error"):
+        stats.studentized_interval(3.1, 0.7, draws, np.zeros(400), 0.9)
+
+
+def test_studentized_interval_of_a_mean_of_equal_errors_is_reflected():
+    draws = np.random.default_rng(15).exponential(1, 500)
+    low, high = stats.percentile_interval(draws, 0.95)
+    found = stats.studentized_interval(1.0, 1.0, draws, np.ones(500), 0.95)
+    assert found == pytest.approx((2 - high, 2 - low))

@@ -80,7 +80,7 @@ def analyse(extracts: dict[str, Path], region: str, clock: Clock, counts: dict, 
     n = found[0].logs.size
     fold = folds(n, N_FOLDS, stream(seed, "variance", "folds"))
     share = counts["subjects"], len(found)
-    steps, sampling, readings, by_others = [], [], [], []
+    steps, sampling, readings = [], [], []
     for s, one in enumerate(found[: counts["subjects"]]):
         others = [other for t, other in enumerate(found) if t != s]
         drawn = counts["surrogates"] * share[0], counts["all_surrogates"] * share[1]
@@ -90,11 +90,10 @@ def analyse(extracts: dict[str, Path], region: str, clock: Clock, counts: dict, 
         # The time of a regression hardly depends on the number of targets.
         targets = padded(targets, counts["all_surrogates"])
         with clock.part("ladder", *share):
-            own, by_other, null_logs = ladder(one, others, halves, targets, fold)
+            own, null_logs = ladder(one, others, halves, targets, fold)
         with clock.part("readings", *share):
             readings.append(both_readings(one, seed))
         steps.append(own)
-        by_others.append(by_other)
         sampling.append(sampling_variance(null_logs, one.degrees))
     weights = multiplicities(
         stream(seed, "variance prediction", "bootstrap"), counts["bootstrap"], n
@@ -120,7 +119,7 @@ def analyse(extracts: dict[str, Path], region: str, clock: Clock, counts: dict, 
         }
         answer["steps"][name]["increment"]["null_mean"] = values[1, 1:].mean()
     if counts["subjects"] == len(found):
-        answer |= shared_r2(found, np.array(sampling), by_others, weights)
+        answer |= shared_r2(found, np.array(sampling), weights)
     return answer
 
 
@@ -186,7 +185,7 @@ def ladder(
     halves: list[np.ndarray],
     targets: dict[str, np.ndarray],
     fold: np.ndarray,
-) -> tuple[dict[str, list[Step]], Step, np.ndarray]:
+) -> tuple[dict[str, list[Step]], np.ndarray]:
     """Predict from nuisances, then from patterns and other subjects' variances on top of them."""
     everything = np.arange(fold.size)
     ids = responses.matched_stimuli({one.data.subject: one.path})
@@ -209,8 +208,6 @@ def ladder(
     for name, x in (("others_patterns", scores), ("others_variance", logs)):
         after = (y - on_top(x, nuisances, y, fold)) ** 2
         steps[name] = [Step(before, after, mean, everything)]
-    after = (y[:, :1] - held_out(logs, y[:, :1], fold)) ** 2
-    by_others = Step(mean[:, :1], after, mean[:, :1], everything)
     steps["own_patterns"] = []
     for own, other in ((0, 1), (1, 0)):
         y = targets[str(other)]
@@ -225,7 +222,7 @@ def ladder(
         ]
         steps["own_patterns"].append(Step(*errors, everything))
     steps["own_other_trials"] = other_trials(one, halves[0], targets, fold)
-    return steps, by_others, targets["whole"][:, 1:].T
+    return steps, targets["whole"][:, 1:].T
 
 
 def other_trials(
@@ -331,10 +328,8 @@ def held_out_r2(x: np.ndarray, y: np.ndarray, fold: np.ndarray) -> float:
     return 1 - np.sum((y - held_out(x, y, fold)) ** 2) / np.sum((y - mean) ** 2)
 
 
-def shared_r2(
-    found: list[Subject], sampling: np.ndarray, by_others: list[Step], weights: np.ndarray
-) -> dict:
-    """Return the ceiling, and R2 from other subjects' variances over the largest there can be."""
+def shared_r2(found: list[Subject], sampling: np.ndarray, weights: np.ndarray) -> dict:
+    """Return the ceiling, and what noise-free variances of other subjects explain below it."""
     logs = np.array([one.logs for one in found])
     n = len(found) - 1
     others, noise = (logs.sum(0) - logs) / n, (sampling.sum(0) - sampling) / n**2
@@ -345,15 +340,15 @@ def shared_r2(
         usable = ceiling.mean() > 0 and reliability.min() > 0
         return ceiling.mean(), np.mean(ceiling * reliability) if usable else np.nan
 
+    def signed_square(chosen: np.ndarray) -> float:
+        r = [np.corrcoef(x[chosen], y[chosen])[0, 1] for x, y in zip(logs, others, strict=True)]
+        corrected = np.mean(r) / np.sqrt(largest(chosen)[1])
+        return np.sign(corrected) * corrected**2
+
     everything = np.arange(logs.shape[1])
-    ceiling, most = largest(everything)
-    draws = []
-    for row in weights.astype(int):
-        r2 = np.mean([step.resampled(row)[0] for step in by_others])
-        draws.append(r2 / largest(np.repeat(everything, row))[1])
-    r2 = np.mean([step.r2(everything)[0, 0] for step in by_others])
+    draws = [signed_square(np.repeat(everything, row)) for row in weights.astype(int)]
     return {
-        "ceiling": ceiling,
-        "shared_r2": r2 / most,
+        "ceiling": largest(everything)[0],
+        "shared_r2": signed_square(everything),
         "shared_r2_interval": np.quantile([d for d in draws if np.isfinite(d)], LEVEL),
     }

@@ -123,6 +123,37 @@ def bca_interval(
     return float(low), float(high)
 
 
+def studentized_interval(
+    estimate: float, error: float, draws: np.ndarray, errors: np.ndarray, level: float
+) -> tuple[float, float]:
+    """Return the bootstrap-t interval (Efron 1982; DiCiccio & Efron 1996, Stat. Sci. 11, 189-228).
+
+    Where an estimate and its standard error grow together, as those of a variance do, percentiles
+    of draws end too early on the side of large values.
+
+    Parameters
+    ----------
+    estimate, error : float
+        The statistic on the data as they are, and its standard error.
+    draws, errors : array of shape (m,)
+        The same of bootstrap samples; samples without a spread are left out. A factor that all
+        errors have in common does not matter.
+    level : float
+        Nominal coverage.
+
+    Raises
+    ------
+    ValueError
+        If no sample has a spread.
+    """
+    spread = errors > 0
+    if not spread.any():
+        raise ValueError("no bootstrap sample has a standard error above 0")
+    distance = (draws[spread] - estimate) / errors[spread]
+    low, high = percentile_interval(distance, level)
+    return float(estimate - high * error), float(estimate - low * error)
+
+
 def binomial_interval(successes: int, n: int, level: float) -> tuple[float, float]:
     """Return the exact (Clopper-Pearson) interval of a proportion."""
     answer = scipy_stats.binomtest(successes, n).proportion_ci(level, method="exact")

@@ -96,3 +96,19 @@ def test_true_cv2_with_weights_equals_explicit_resampling():
     fourth = np.mean(s**2 / (1 + 0.2 / f))
     pairs = [s[i] * s[j] for i in range(30) for j in range(30) if chosen[i] != chosen[j]]
     assert found == pytest.approx(fourth / np.mean(pairs) - 1, rel=1e-10)
+
+
+def test_slopes_are_changes_of_the_squared_cv_with_weights():
+    rng = np.random.default_rng(3)
+    profile, degrees = rng.lognormal(0, 0.4, 2000), rng.integers(1, 3, 2000)
+    weights = rng.integers(0, 3, (2, 2000)).astype(float)
+    found = variance.cv2_slopes(profile, degrees, 0.1, weights)
+    for place in (0, 7, 1999):
+        more, less = weights.copy(), weights.copy()
+        more[:, place] += 0.5
+        less[:, place] -= 0.5
+        change = variance.true_cv2(profile, degrees, 0.1, more)
+        change -= variance.true_cv2(profile, degrees, 0.1, less)
+        # but for the products of a stimulus with itself, which 2000 stimuli make negligible
+        np.testing.assert_allclose(found[:, place], change, atol=2e-6)
+    assert np.abs(found).max() > 1e-4

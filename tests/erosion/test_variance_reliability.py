@@ -71,7 +71,7 @@ def test_split_half_equals_plain_code(region):
 def test_disjoint_pools_the_three_choices_of_the_odd_repetition(region):
     item, made = region
     three = np.flatnonzero(item.counts() == 3)
-    covariance = variances = mean = 0.0
+    covariance = variances = fourth = squared_mean = 0.0
     for odd in range(3):
         pairs = []
         for i in three:
@@ -83,10 +83,12 @@ def test_disjoint_pools_the_three_choices_of_the_odd_repetition(region):
         matrix = np.cov(np.array(pairs).T, bias=True)
         covariance += matrix[0, 1]
         variances += (matrix[0, 0] + matrix[1, 1]) / 2
-        mean += np.prod(np.mean(pairs, axis=0))
+        fourth += np.mean(np.prod(pairs, axis=1))
+        every = np.outer(*np.array(pairs).T)
+        squared_mean += every[~np.eye(len(every), dtype=bool)].mean()
     correlation, cv2 = variance_halves.disjoint(variance_halves.measure(made))
     assert correlation == pytest.approx(covariance / variances, rel=1e-5)
-    assert cv2 == pytest.approx(covariance / mean, rel=1e-5)
+    assert cv2 == pytest.approx(fourth / squared_mean - 1, rel=1e-5)
 
 
 def test_weights_equal_explicit_resampling(region):
@@ -323,6 +325,19 @@ def test_of_a_study(study):
     known = planted_variance.reliability(log_variance, study.extracts, ["subj01", "subj03"])
     assert known["shared_fraction"] is None
     assert known["disjoint_cv2"] == pytest.approx(0, abs=1e-12)
+
+
+def test_slopes_are_changes_of_the_squared_cv_with_weights(region):
+    _, made = region
+    found = variance_halves.measure(made)
+    n = found.pairs.shape[-1]
+    weights = np.random.default_rng(16).integers(0, 3, (2, n)).astype(float)
+    slopes = variance_halves.cv2_slopes(found, weights)
+    for place in range(n):
+        step = 1e-5 * (np.arange(n) == place)
+        change = variance_halves.disjoint(found, weights + step)[1]
+        change = change - variance_halves.disjoint(found, weights - step)[1]
+        np.testing.assert_allclose(slopes[:, place], change / 2e-5, rtol=1e-4, atol=1e-7)
 
 
 def test_profile_equals_variance_of_all_voxels(region):

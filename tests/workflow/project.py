@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from dry_runs import dry_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -85,16 +86,23 @@ class Project:
         check: bool = True,
         environment: dict[str, str] | None = None,
         file_size_limit: int | None = None,
+        forked: bool = True,
     ):
-        """Run Snakemake in the copy; returns the finished process with its output as text."""
+        """Run Snakemake in the copy; returns the finished process with its output as text.
+
+        A dry run is a fork of a process that has imported Snakemake, if `forked`.
+        """
         environment = os.environ | {"PYTHONPATH": str(self.folder / "src")} | (environment or {})
         overlay = ["--configfile", study] if study else []
         command = [sys.executable, "-m", "snakemake", *arguments, *overlay]
         if file_size_limit:
             command = ["prlimit", f"--fsize={file_size_limit}", *command]
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True
-        )
+        if "-n" in arguments and forked:
+            done = dry_run([*arguments, *overlay], self.folder, environment)
+        else:
+            done = subprocess.run(
+                command, cwd=self.folder, env=environment, capture_output=True, text=True
+            )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
         return done

@@ -145,15 +145,17 @@ PRODUCTS = (
 )
 
 
-@pytest.mark.parametrize("damage", [flip, cut])
-def test_damaged_products_are_refused_and_made_again(editable, finished, damage):
+def test_damaged_products_are_refused_and_made_again(editable, finished):
     for product in PRODUCTS:
         path = editable.folder / "results/tiny" / product
-        path.write_bytes(damage(path.read_bytes()))
-        run = editable.snakemake("--cores", "2", check=False)
-        text = run.stdout + run.stderr
-        assert run.returncode == 1, f"damage to {product} was not noticed"
-        assert any(path.name in line and "delete it" in line for line in text.splitlines()), text
+        whole = path.read_bytes()
+        for damage in (flip, cut):
+            path.write_bytes(damage(whole))
+            run = editable.snakemake("--cores", "2", check=False)
+            text = run.stdout + run.stderr
+            told = [line for line in text.splitlines() if path.name in line and "delete it" in line]
+            assert run.returncode == 1, f"{damage.__name__} of {product} was not noticed"
+            assert told, text
         path.unlink()
     editable.snakemake("--cores", "2")
     assert_same(editable, finished)

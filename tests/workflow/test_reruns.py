@@ -1,6 +1,7 @@
 """What runs again after a change: exactly the rules that depend on it."""
 
 import copy
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -149,3 +150,25 @@ def test_touching_every_file_changes_nothing(editable):
 
 def test_forcing_one_rule(editable):
     assert editable.planned("-R", "rsa", "--until", "rsa") == {"rsa"}
+
+
+def test_a_forked_dry_run_says_what_a_process_of_its_own_says(editable):
+    """What other tests rely on where they only plan."""
+    rsa = editable.folder / "src/brainworth/erosion/rsa.py"
+    rsa.write_text(f"{rsa.read_text()}\nUNUSED = 1\n")
+
+    def said(forked: bool) -> tuple[int, list[list[str]], list[str]]:
+        done = editable.snakemake("--cores", "1", "-n", forked=forked, check=False)
+        # where and when it was started, and the order of a set, differ between any two processes
+        lines = [
+            sorted(re.split("[ ,]+", line))
+            for line in done.stdout.splitlines()
+            if not re.match(r" +(Date|Workflow ID|Command|Run directory): |\[.* \d{4}\]$", line)
+        ]
+        return done.returncode, sorted(lines), sorted(done.stderr.splitlines())
+
+    assert said(forked=True) == said(forked=False)
+    assert any("results/tiny/erosion/rsa.json" in line for line in said(forked=True)[1])
+    editable.write_study(TINY | {"unknown": 1})
+    assert said(forked=True) == said(forked=False)
+    assert said(forked=True)[0] == 1

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from brainworth.erosion import cv2_interval, variance, variance_nulls
 from brainworth.erosion import responses as shared
-from brainworth.erosion import variance, variance_nulls
 from brainworth.erosion.compiled import in_blocks
 from brainworth.stats import (
     max_statistic_p,
@@ -94,7 +94,9 @@ def analyse(
         rows[region].append(row)
         draws[region].append(draw)
     present = [region for region in regions if rows[region]]
-    summary = [_summarise(region, rows[region], draws[region], interval) for region in present]
+    summary = [
+        _summarise(region, rows[region], draws[region], weights, interval) for region in present
+    ]
     _add_familywise(summary, [draws[region] for region in present])
     return {
         "n_stimuli": int(stimuli.size),
@@ -130,7 +132,7 @@ def analyse_region(
         [(_, row, draw)] = _analyse_items([item], weights, n_surrogates, interval, seed)
         rows.append(row)
         draws.append(draw)
-    return _summarise(found[0].region, rows, draws, interval)
+    return _summarise(found[0].region, rows, draws, weights, interval)
 
 
 def _analyse_subject(
@@ -185,9 +187,7 @@ def _analyse_region(
     profile = variance.variance_profile(products)
     observed = variance.spread(profile)
     concentration = variance.noise_concentration(products)
-    ones = np.ones((1, profile.size))
-    cv2 = float(variance.true_cv2(profile, products.degrees, concentration, ones)[0])
-    cv2_draws = variance.true_cv2(profile, products.degrees, concentration, weights)
+    known = (profile, products.degrees, concentration)
     null_draws = {name: variance.spread(profiles) for name, profiles in null.items()}
     counts = item.counts()
     row = {
@@ -212,10 +212,7 @@ def _analyse_region(
             }
             for name, draws in null_draws.items()
         },
-        "true_cv2": {
-            "estimate": cv2,
-            "interval": list(percentile_interval(cv2_draws, interval)),
-        },
+        "true_cv2": _true_cv2([known], weights, interval),
         "brown_forsythe": variance_nulls.brown_forsythe(
             item.values,
             item.stimulus,
@@ -225,7 +222,20 @@ def _analyse_region(
             *("variance", "brown-forsythe", item.subject),
         ),
     }
-    return row, {"null": null_draws, "cv2": cv2_draws}
+    return row, {"null": null_draws, "known": known}
+
+
+def _true_cv2(
+    found: list[tuple[np.ndarray, np.ndarray, float]], weights: np.ndarray, level: float
+) -> dict:
+    """Average the squared CV over subjects, each given by what `variance.true_cv2` needs."""
+    samples = np.vstack([np.ones(weights.shape[1]), weights])
+    estimates = np.mean([variance.true_cv2(*known, samples) for known in found], axis=0)
+    slopes = sum(variance.cv2_slopes(*known, samples) for known in found) / len(found)
+    return {
+        "estimate": float(estimates[0]),
+        "interval": cv2_interval.studentized(estimates, slopes, samples, level),
+    }
 
 
 def _against(observed: float, draws: np.ndarray, interval: float) -> dict:
@@ -236,7 +246,9 @@ def _against(observed: float, draws: np.ndarray, interval: float) -> dict:
     }
 
 
-def _summarise(region: str, rows: list[dict], draws: list[dict], interval: float) -> dict:
+def _summarise(
+    region: str, rows: list[dict], draws: list[dict], weights: np.ndarray, interval: float
+) -> dict:
     """Average over the subjects that have the region."""
     mean: dict[str, dict] = {}
     for statistic in STATISTICS:
@@ -249,17 +261,11 @@ def _summarise(region: str, rows: list[dict], draws: list[dict], interval: float
             )
             for name in variance_nulls.NULLS
         }
-    cv2 = np.mean([draw["cv2"] for draw in draws], axis=0)
     return {
         "region": region,
         "n_subjects": len(rows),
         "mean": mean
-        | {
-            "true_cv2": {
-                "estimate": float(np.mean([row["true_cv2"]["estimate"] for row in rows])),
-                "interval": list(percentile_interval(cv2, interval)),
-            }
-        },
+        | {"true_cv2": _true_cv2([draw["known"] for draw in draws], weights, interval)},
         "called_significant_as_published": bool(
             mean["cv"]["estimate"] > PUBLISHED_CV or mean["ratio"]["estimate"] > PUBLISHED_RATIO
         ),

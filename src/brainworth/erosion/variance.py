@@ -146,3 +146,19 @@ def true_cv2(
     pairs = total**2 - weights**2 @ square
     n_pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
     return fourth / (pairs / n_pairs) - 1
+
+
+def cv2_slopes(
+    profile: np.ndarray, degrees: np.ndarray, concentration: float, weights: np.ndarray
+) -> np.ndarray:
+    """Return how `true_cv2` of each sample changes with the weight of each stimulus, (B, I).
+
+    For many stimuli: that the products of a stimulus with itself are left out is neglected.
+    """
+    size = weights.sum(axis=1, keepdims=True)
+    fourth = profile**2 / (1 + 2 * concentration / degrees)
+    mean, mean_fourth = (weights @ profile)[:, None] / size, (weights @ fourth)[:, None] / size
+    # 1 + the squared CV is a ratio of means, whose logarithm changes by the sum of both
+    change = fourth / mean_fourth - 2 * profile / mean + 1
+    cv2 = true_cv2(profile, degrees, concentration, weights)[:, None]
+    return (1 + cv2) * change / size

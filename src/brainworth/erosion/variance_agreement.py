@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from brainworth.erosion import resample, shared_variance, variance_halves
+from brainworth.erosion import cv2_interval, resample, shared_variance, variance_halves
 from brainworth.erosion import responses as shared
 from brainworth.erosion.variance_measures import Subject
 from brainworth.stats import percentile_interval, permutation_p, stream
@@ -46,9 +46,9 @@ def within(found: list[Subject], weights: np.ndarray, interval: float, family: d
         row |= {"disjoint_cv2": None, "disjoint_cv2_reason": FEW_THREE}
         return row
     values = [variance_halves.disjoint(one.measured) for one in three]
+    drawn = [_drawn(weights[:, one.degrees == 2]) for one in three]
     draws = [
-        variance_halves.disjoint(one.measured, _drawn(weights[:, one.degrees == 2]))
-        for one in three
+        variance_halves.disjoint(one.measured, own) for one, own in zip(three, drawn, strict=True)
     ]
     null = np.mean([one.null["disjoint"] for one in three], axis=0)
     estimate, cv2 = np.mean(values, axis=0)
@@ -57,11 +57,27 @@ def within(found: list[Subject], weights: np.ndarray, interval: float, family: d
     row["disjoint"] = _against(float(estimate), bounds, null, interval) | {"n": len(three)}
     row["disjoint_cv2"] = {
         "estimate": float(cv2),
-        "interval": list(percentile_interval(cv2_draws, interval)),
+        "interval": _cv2_interval(three, drawn, np.r_[cv2, cv2_draws], weights, interval),
         "unit": "squared CV",
     }
     family["disjoint"] = (float(estimate), null)
     return row
+
+
+def _cv2_interval(
+    three: list[Subject],
+    drawn: list[np.ndarray],
+    estimates: np.ndarray,
+    weights: np.ndarray,
+    interval: float,
+) -> list[float]:
+    """Return the interval of the squared CV; each subject has its own stimuli of three trials."""
+    samples = np.vstack([np.ones(weights.shape[1]), weights])
+    slopes = np.zeros(samples.shape)
+    for one, own in zip(three, drawn, strict=True):
+        own = np.vstack([np.ones(own.shape[1]), own])
+        slopes[:, one.degrees == 2] += variance_halves.cv2_slopes(one.measured, own)
+    return cv2_interval.studentized(estimates, slopes / len(three), samples, interval)
 
 
 def _drawn(weights: np.ndarray) -> np.ndarray:

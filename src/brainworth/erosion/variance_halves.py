@@ -16,7 +16,7 @@ twice, with different blocks: rotating once would leave the differences between 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -130,7 +130,8 @@ def disjoint(found: Measured, weights: np.ndarray | None = None) -> tuple[np.nda
     """Return the correlation of two orthogonal contrasts' squares, and the squared CV it implies.
 
     Covariance and variances over stimuli are pooled over the three choices of the odd repetition.
-    The covariance over the squared mean estimates the squared CV of the true variance.
+    The product of both squares estimates the square of the true variance; over products of squares
+    of *different* stimuli, less 1, it estimates the squared CV of the true variance.
 
     Parameters
     ----------
@@ -141,21 +142,41 @@ def disjoint(found: Measured, weights: np.ndarray | None = None) -> tuple[np.nda
     -------
     correlation, cv2 : arrays of shape (...,) or (B,)
     """
+    taken = np.ones(found.pairs.shape[-1]) if weights is None else weights.T
+    size = taken.sum(axis=0)
+    n_pairs = size**2 - (taken**2).sum(axis=0)
+    covariance = variances = fourth = squared_mean = 0.0
+    for a, b in _turned(found):
+        mean_a, mean_b, both = a @ taken / size, b @ taken / size, (a * b) @ taken / size
+        covariance = covariance + both - mean_a * mean_b
+        variances = variances + (a * a + b * b) @ taken / size / 2 - (mean_a**2 + mean_b**2) / 2
+        fourth = fourth + both
+        squared_mean = squared_mean + (mean_a * mean_b * size**2 - (a * b) @ taken**2) / n_pairs
+    return covariance / variances, fourth / squared_mean - 1
+
+
+def cv2_slopes(found: Measured, weights: np.ndarray) -> np.ndarray:
+    """Return how the squared CV of `disjoint` changes with the weight of each stimulus, (B, J)."""
+    size = weights.sum(axis=1, keepdims=True)
+    n_pairs = size**2 - (weights**2).sum(axis=1, keepdims=True)
+    fourth = squared_mean = slope_fourth = slope_mean = 0.0
+    for a, b in _turned(found):
+        sum_a, sum_b, both = ((weights @ each)[:, None] for each in (a, b, a * b))
+        different = (sum_a * sum_b - (weights**2 @ (a * b))[:, None]) / n_pairs
+        fourth, squared_mean = fourth + both / size, squared_mean + different
+        slope_fourth = slope_fourth + (a * b - both / size) / size
+        slope = sum_a * b + sum_b * a - 2 * weights * a * b - 2 * different * (size - weights)
+        slope_mean = slope_mean + slope / n_pairs
+    return (slope_fourth - fourth / squared_mean * slope_mean) / squared_mean
+
+
+def _turned(found: Measured) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the squares of both contrasts for each repetition as the odd one out."""
     one, other, product = np.moveaxis(found.pairs, -2, 0)
-    if weights is None:
-        share = np.full(one.shape[-1], 1 / one.shape[-1])
-    else:
-        share = (weights / weights.sum(axis=1, keepdims=True)).T
-    covariance = variances = mean = 0.0
     for turn in _TURNS:
         c, s = np.cos(turn), np.sin(turn)
         a = c * c * one + s * s * other + 2 * c * s * product
-        b = one + other - a
-        mean_a, mean_b = a @ share, b @ share
-        covariance = covariance + (a * b) @ share - mean_a * mean_b
-        variances = variances + (a * a + b * b) @ share / 2 - (mean_a**2 + mean_b**2) / 2
-        mean = mean + mean_a * mean_b
-    return covariance / variances, covariance / mean
+        yield a, one + other - a
 
 
 def surrogates(

@@ -343,18 +343,15 @@ def _ceilings(
     row: dict = {"ceiling": {"estimate": float(ceiling), "unit": "R2", "n": len(found)}}
     if len(found) < 2:
         return row | {"shared_r2": None, "shared_r2_reason": ONE_SUBJECT}
-    largest = variance_ceiling.largest(logs, sampling, ones)
-    # The ceiling is as uncertain as what is divided by it: both are resampled.
-    by_draw = variance_ceiling.largest(logs, sampling, weights)
-    kept = by_draw > 0
-    if not (largest[0] > 0 and np.mean(~kept) <= (1 - interval) / 2):
+    estimate, draws = np.split(
+        variance_ceiling.shared_r2(logs, sampling, np.vstack([ones, weights])), [1]
+    )
+    kept = np.isfinite(draws)
+    if not (np.isfinite(estimate[0]) and np.mean(~kept) <= (1 - interval) / 2):
         return row | {"shared_r2": None, "shared_r2_reason": NO_TRUE_VARIANCE}
-    errors = [one.by_others.after for _, _, one in found]
-    estimate = np.mean([prediction.r2(one)[0] for one in errors])
-    draws = np.mean([prediction.r2_resampled(one, weights) for one in errors], axis=0)
     row["shared_r2"] = {
-        "estimate": float(estimate / largest[0]),
-        "interval": list(percentile_interval(draws[kept] / by_draw[kept], interval)),
+        "estimate": float(estimate[0]),
+        "interval": list(percentile_interval(draws[kept], interval)),
         "unit": "R2 without sampling",
     }
     return row

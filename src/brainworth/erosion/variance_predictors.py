@@ -95,13 +95,10 @@ class Predicted:
         Several where predictors and target change roles; their R2 are averaged.
     sampling : array of shape (I,)
         What sampling adds to the variance of the log profile.
-    by_others : Errors or None
-        The variances of the other subjects without any nuisance.
     """
 
     steps: dict[str, list[Errors]]
     sampling: np.ndarray
-    by_others: Errors | None
 
 
 def see(item: shared.SharedResponses, n_components: int) -> Seen:
@@ -222,15 +219,12 @@ def _region(
         steps[name] = [Errors(before, after, everything)]
         before = after
     known = np.hstack(nuisances)
-    by_others = None
     if others:
         scores = components(np.hstack([seen.scores for seen in others]), n_components)
         mean = np.mean([seen.logs for seen in others], axis=0)[:, None]
         for name, x in (("others_patterns", scores), ("others_variance", mean)):
             after = squared_errors(target, on_top(x, known, target, fold), fold)
             steps[name] = [Errors(before, after, everything)]
-        after = squared_errors(target[:, :1], held_out(mean, target[:, :1], fold), fold)
-        by_others = Errors(nothing[..., :1], after, everything)
     if len(parts) == 2:
         patterns = shared.mean_patterns(item)
         steps["own_patterns"] = []
@@ -250,7 +244,7 @@ def _region(
             # as many of these stimuli in each fold
             place = np.argsort(np.argsort(fold[three], kind="stable")) % (fold.max() + 1)
             steps[ALONE] = _other_trials(item, parts, pairs, three, place, n_components)
-    return Predicted(steps, sampling_variance(logs[1:], degrees), by_others)
+    return Predicted(steps, sampling_variance(logs[1:], degrees))
 
 
 def _other_trials(

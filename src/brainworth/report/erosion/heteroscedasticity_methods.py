@@ -42,7 +42,9 @@ def methods(evidence: Evidence) -> list[Flowable]:
             f" for stimuli with exactly three repetitions {cite('levene')}.",
             "<b>Sound estimate.</b> The squared CV over stimuli of the <i>true</i> variance: what"
             " sampling adds is removed with an estimate of the effective dimensions of the noise."
-            " It is 0 for homoscedastic noise and may come out negative. Its percentile interval"
-            f" is over {whole(data['n_bootstrap'])} bootstrap samples of stimuli.",
+            " It is 0 for homoscedastic noise and may come out negative. Its interval is over"
+            f" {whole(data['n_bootstrap'])} bootstrap samples of stimuli, each in units of its own"
+            " standard error (bootstrap-t): percentiles would end too early on the side of large"
+            " values.",
         ),
     ]

@@ -33,7 +33,8 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " squares are independent for Gaussian noise unless the variance differs between"
             " stimuli, or between trials for another reason (arousal, motion). Their correlation is"
             " pooled over the choice of the repetition that is compared with the mean of the other"
-            " two; same null.",
+            " two; same null. The interval of the squared CV that they imply is a bootstrap-t"
+            " interval.",
         ),
         layout.body(
             "<b>Across subjects.</b> Log variances, centred among stimuli shown as often, are"
