@@ -10,7 +10,15 @@ from reportlab.lib import colors
 from reportlab.lib.enums import TA_CENTER, TA_LEFT, TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
-from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table, TableStyle
+from reportlab.platypus import (
+    CondPageBreak,
+    Flowable,
+    KeepTogether,
+    Paragraph,
+    Spacer,
+    Table,
+    TableStyle,
+)
 
 from brainworth.report.layout import (
     BOLD,
@@ -29,6 +37,8 @@ TABLE_SIZES = (8.5, 8.0, 7.5, 7.0)
 PADDING = 2.6
 #: A table leaving more than this share of the page free is not stretched.
 SPARSE = 0.45
+#: Points left on a page on which a table that may run over begins: caption, header, some rows.
+LEAST_PART = 130
 
 
 @dataclass
@@ -142,8 +152,8 @@ def table(
         tail = [Spacer(1, 2), Paragraph(notes.text(), NOTE)]
     parts = [Spacer(1, 4), head, grid, *tail, Spacer(1, 8)]
     if split:
-        head.keepWithNext = True
-        return parts
+        # Not kept with the table, which would then begin on a page of its own.
+        return [CondPageBreak(LEAST_PART), *parts]
     return [KeepTogether(parts)]
 
 

@@ -66,7 +66,11 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
 
 
 def _table(evidence: Evidence, data: dict[str, Any], table: int) -> list[Flowable]:
-    groups = [each["group"] for each in data["groups"]] + [OVERALL]
+    groups = [
+        each["group"]
+        for each in data["groups"]
+        if each["group"] != "none" or any(row["groups"]["none"] for row in data["rows"])
+    ] + [OVERALL]
     notes = Notes()
     rows = []
     for row in data["rows"]:
