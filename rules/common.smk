@@ -53,6 +53,7 @@ OUT = f"results/{STUDY}"
 FIGURES = f"figures/{STUDY}"
 LOGS = f"logs/{STUDY}"
 PAPER = f"paper/{STUDY}.pdf"
+WEBPAGE = f"paper/{STUDY}.html"
 ENV = f"{BASE}/envs/brainworth.yaml"
 
 

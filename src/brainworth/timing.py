@@ -15,7 +15,7 @@ STAGES = (
     *("import_roi_means", "import_rdms", "rdms", "rsa", "alignment", "encoding_gap", "rdm_gap"),
     *("fingerprinting", "heteroscedasticity", "variance_reliability", "variance_predictability"),
     *("direction_erosion", "variance_blindness", "validity", "planted", "befs", "claims"),
-    *("figure", "paper"),
+    *("figure", "paper", "paper_html"),
 )
 
 
@@ -45,7 +45,9 @@ def summary(study: str, root: Path = Path()) -> str:
         seconds = sum(time for time, _ in stages[stage])
         memory = max(peak for _, peak in stages[stage])
         lines.append(f"{stage:<22}{len(stages[stage]):>5}{seconds:>10.1f}{memory:>9.0f}")
-    return "\n".join([*lines, "", f"The paper: {paper}"])
+    page = paper.with_suffix(".html")
+    made = [f"The paper: {paper}", *([f"As a web page: {page}"] if page.exists() else [])]
+    return "\n".join([*lines, "", *made])
 
 
 def _stage(name: str) -> str:

@@ -12,7 +12,7 @@ from brainworth.sections.base import Section
 
 pytestmark = pytest.mark.workflow
 
-REPORT = {"figure", "claims", "paper"}
+REPORT = {"figure", "claims", "paper", "paper_html"}
 VARIANCE = {"variance_reliability", "variance_predictability"}
 ON_DATA = VARIANCE | {
     *("rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting"),
@@ -50,7 +50,7 @@ CONFIG_EDITS = {
     ("simulation", "variance_log_sd"): (0.0, EVERYTHING),
     ("roi_means", "zscore"): (False, set()),
     ("seed",): (6, SEEDED),
-    ("report", "title"): ("Another title", {"paper"}),
+    ("report", "title"): ("Another title", {"paper", "paper_html"}),
     ("data", "attempts"): (9, set()),
 }
 
@@ -134,7 +134,7 @@ def test_one_line_of_a_module(editable, module):
 def test_a_claim_of_the_ledger(editable):
     ledger = editable.folder / "paper/claims.yaml"
     ledger.write_text(ledger.read_text().replace("tolerance: 0.05", "tolerance: 0.04"))
-    assert editable.planned() == {"claims", "paper"}
+    assert editable.planned() == {"claims", "paper", "paper_html"}
 
 
 def test_touching_every_file_changes_nothing(editable):

@@ -12,6 +12,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table, TableStyle
 
+from brainworth.report import blocks
 from brainworth.report.layout import (
     BOLD,
     CAPTION,
@@ -137,9 +138,11 @@ def table(
     )
     label = "" if number is None else f"<b>Table {number}.</b> "
     head = Paragraph(f"{label}{typeset(caption)}", CAPTION)
-    tail = []
-    if notes is not None and notes.text():
-        tail = [Spacer(1, 2), Paragraph(notes.text(), NOTE)]
+    below = "" if notes is None else notes.text()
+    tail = [Spacer(1, 2), Paragraph(below, NOTE)] if below else []
+    for part in (head, *tail):
+        blocks.says(part, None)
+    blocks.says(grid, blocks.Table(number, typeset(caption), columns, rows, below, groups))
     parts = [Spacer(1, 4), head, grid, *tail, Spacer(1, 8)]
     if split:
         head.keepWithNext = True
@@ -158,7 +161,7 @@ def in_columns(texts: Sequence[str], n: int, style: ParagraphStyle) -> Table:
     padding = [(side, (0, 0), (-1, -1), 0) for side in ("LEFTPADDING", "TOPPADDING")]
     padding += [("BOTTOMPADDING", (0, 0), (-1, -1), 0), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     grid.setStyle(TableStyle(padding))
-    return grid
+    return blocks.says(grid, blocks.Listing(texts))
 
 
 def _group_row(groups: Sequence[tuple[str, int]], size: float) -> tuple[list, list]:

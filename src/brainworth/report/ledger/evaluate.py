@@ -46,6 +46,7 @@ def _answer(
         "source": claim.source,
         "place": claim.place,
         "statement": claim.statement,
+        "short": claim.short,
         "published": claim.published,
         "test": claim.test,
         "contradicts": list(claim.contradicts),
