@@ -106,18 +106,24 @@ rule claims:
         "../scripts/claims.py"
 
 
+#: All that is told, in the PDF and on the web page alike.
+TOLD = {
+    "data": FROM_DATA,
+    "results": RESULTS,
+    "claims": CLAIMS,
+    "planted": PLANTED,
+    "figures": expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
+    "validity": VALIDITY,
+    "validity_figure": VALIDITY_FIGURE,
+    "befs": BEFS,
+    "befs_figures": BEFS_FIGURES,
+}
+
+
 rule paper:
     """Set the results as a PDF."""
     input:
-        data=FROM_DATA,
-        results=RESULTS,
-        claims=CLAIMS,
-        planted=PLANTED,
-        figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
-        validity=VALIDITY,
-        validity_figure=VALIDITY_FIGURE,
-        befs=BEFS,
-        befs_figures=BEFS_FIGURES,
+        **TOLD,
     output:
         pdf=report(PAPER, caption="../report/paper.rst", category="Paper"),
     log:
@@ -138,15 +144,7 @@ rule paper:
 rule paper_html:
     """Set the same as one web page, which holds its figures."""
     input:
-        data=FROM_DATA,
-        results=RESULTS,
-        claims=CLAIMS,
-        planted=PLANTED,
-        figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
-        validity=VALIDITY,
-        validity_figure=VALIDITY_FIGURE,
-        befs=BEFS,
-        befs_figures=BEFS_FIGURES,
+        **TOLD,
     output:
         html=WEBPAGE,
     log:

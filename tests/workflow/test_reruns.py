@@ -71,6 +71,8 @@ MODULE_EDITS = {
     "erosion/predicted_variance.py": {"variance_blindness"} | REPORT,
     "erosion/noise.py": {"rdms", "rsa", "rdm_gap"} | REPORT,
     "erosion/external.py": set(),
+    "report/tables.py": {"paper", "paper_html"},
+    "report/webpage_look.py": {"paper_html"},
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,
     "nsd/simulate/sessions.py": EVERYTHING - {"simulate_experiment"} - {"match_stimuli"},

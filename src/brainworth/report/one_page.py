@@ -132,7 +132,7 @@ def _befs(evidence: Evidence, size: float) -> list[Flowable]:
     columns = [Column("Question", "left"), Column("Answer in theory and simulation", "left", True)]
     caption = (
         f"<b>{befs_chapter.TITLE}</b> A linear-Gaussian model {cite('befs')}; no data of brains."
-        " What the source says stands beside the answers in the next table of questions."
+        " The table after that of the claims sets the words of the source beside each answer."
     )
     found = tables.table(None, caption, columns, rows, sizes=(size,), split=True)
     return from_results(found, evidence.names(*(f"befs_{part}" for part in evidence.befs)))

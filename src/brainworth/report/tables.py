@@ -9,8 +9,17 @@ from html import escape
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_CENTER, TA_LEFT, TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
-from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table, TableStyle
+from reportlab.platypus import (
+    CondPageBreak,
+    Flowable,
+    KeepTogether,
+    Paragraph,
+    Spacer,
+    Table,
+    TableStyle,
+)
 
 from brainworth.report import blocks
 from brainworth.report.layout import (
@@ -30,6 +39,8 @@ TABLE_SIZES = (8.5, 8.0, 7.5, 7.0)
 PADDING = 2.6
 #: A table leaving more than this share of the page free is not stretched.
 SPARSE = 0.45
+#: A table that may split starts on a page with room for its caption, its header and some rows.
+START = 45 * mm
 
 
 @dataclass
@@ -145,8 +156,7 @@ def table(
     blocks.says(grid, blocks.Table(number, typeset(caption), columns, rows, below, groups))
     parts = [Spacer(1, 4), head, grid, *tail, Spacer(1, 8)]
     if split:
-        head.keepWithNext = True
-        return parts
+        return [CondPageBreak(START), *parts]
     return [KeepTogether(parts)]
 
 
@@ -213,7 +223,8 @@ def _least_width(column: Column, texts: list[str], size: float) -> float:
     widths = [pdfmetrics.stringWidth(word, BOLD, size) for word in _words(column.header)]
     for text in texts:
         pieces = _words(text) if column.wraps else [_plain(text)]
-        widths += [pdfmetrics.stringWidth(piece, SERIF, size) for piece in pieces]
+        font = BOLD if "<b>" in text else SERIF
+        widths += [pdfmetrics.stringWidth(piece, font, size) for piece in pieces]
     return max(widths) + 2 * PADDING + 0.5
 
 

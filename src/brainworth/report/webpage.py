@@ -144,7 +144,7 @@ class Page:
         return [self.by_digest[digest] for digest in digests if digest in self.by_digest]
 
     def _contents(self) -> list[str]:
-        lines = ['<nav aria-label="Contents">', "<details open><summary>Contents</summary>", "<ul>"]
+        lines = ['<nav aria-label="Contents">', "<details><summary>Contents</summary>", "<ul>"]
         headings = [each.block for each in self.story if isinstance(each.block, blocks.Heading)]
         inside = False
         for place, heading in enumerate(headings):
@@ -244,7 +244,7 @@ class Page:
         cells = []
         for column, (text, again) in zip(columns, row, strict=True):
             names = ["" if column.align == "right" else column.align]
-            names += ["" if column.wraps else "whole", "again" if again else ""]
+            names += ["wraps" if column.wraps else "whole", "again" if again else ""]
             inner = self._link(text) if text in self.links else self._inline(text)
             cells.append(f"<td{_class(' '.join(filter(None, names)))}>{inner}</td>")
         return f"<tr>{''.join(cells)}</tr>"

@@ -7,7 +7,7 @@ STYLE = r"""
 :root { color-scheme: light; --ink: #222; --rule: #444; --faint: #ccc; --link: #0072B2; }
 * { box-sizing: border-box; }
 body { margin: 0; color: var(--ink); background: #fff;
-  font: 17px/1.5 "STIX Two Text", STIXGeneral, "Times New Roman", Times, serif; }
+  font: 17px/1.5 "STIX Two Text", STIXGeneral, "Times New Roman", "Liberation Serif", serif; }
 a { color: var(--link); }
 nav { padding: 1rem 1.5rem; font-size: 15px; line-height: 1.35; background: #f6f6f6; }
 nav summary { font-weight: bold; cursor: pointer; }
@@ -15,7 +15,7 @@ nav ul { margin: .3rem 0 0; padding: 0; list-style: none; }
 nav ul ul { padding-left: 1rem; font-size: 14px; }
 nav li { margin: .25rem 0; }
 nav a { text-decoration: none; }
-main { max-width: 66rem; margin: 0 auto; padding: 1.5rem; }
+main { max-width: 72rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: .2em 0; }
 h2 { margin: 2.4rem 0 .4rem; font-size: 1.4rem; }
 h3 { margin: 1.6rem 0 .3rem; font-size: 1.1rem; }
@@ -50,6 +50,8 @@ th.group:empty { border: 0; }
 .center { text-align: center; }
 td.whole { white-space: nowrap; }
 td.again { color: #6a6a6a; }
+td.again b { font-weight: normal; }
+td.wraps { min-width: 14em; }
 th button { padding: 0; border: 0; background: none; color: inherit; font: inherit;
   text-align: inherit; cursor: pointer; }
 th button::after { content: "\a0\2195"; color: #999; font-weight: normal; }
@@ -64,7 +66,7 @@ dialog button { position: sticky; top: .4rem; left: .4rem; float: left; z-index:
   padding: .3rem .8rem; border: 1px solid var(--rule); background: #fff; font: inherit;
   cursor: pointer; }
 @media (min-width: 76rem) {
-  body { display: grid; grid-template-columns: 19rem minmax(0, 1fr); }
+  body { display: grid; grid-template-columns: 17rem minmax(0, 1fr); }
   nav { position: sticky; top: 0; height: 100vh; overflow-y: auto; }
   main { margin: 0 auto; width: 100%; }
 }
@@ -86,6 +88,8 @@ dialog button { position: sticky; top: .4rem; left: .4rem; float: left; z-index:
 
 SCRIPT = r"""
 "use strict";
+// The contents are open where there is room beside the text.
+document.querySelector("nav details").open = matchMedia("(min-width: 76rem)").matches;
 // Tables are sorted by a click on a header: up, down, as printed.
 const valueOf = (row, place) => {
   const text = row.cells[place].textContent.trim();
