@@ -102,12 +102,14 @@ class Known:
         decimals = len(text.partition(".")[2])
         value, near = float(text), 0.5000001 * 10**-decimals
         if decimals == 0:
-            # samples are rounded to whole ones, other whole numbers are whole in the JSON
+            # samples, and errors of a thousand percent, are rounded to whole ones; other whole
+            # numbers are whole in the JSON
             return (
                 value in self.sizes
                 or self._near(self.values, value, 1e-9)
                 or self._near(self.samples, value, near)
                 or self._near(self.values, value / 100, 0.0005001)
+                or (value > 1000 and self._near(self.samples, value / 100, near / 100))
             )
         if self._near(self.values, value, near):
             return True
@@ -154,12 +156,11 @@ def untraced(text: str, known: Known, published_numbers: Iterable[str]) -> list[
 
     Of ``n of N``, which the report counts itself, N must be known and n no more than that.
     """
-    text = COUNT.sub(
-        lambda match: match[2] if int(match[1]) <= int(match[2]) else match[0],
-        without_declared(text),
-    )
+    text = without_declared(text)
+    wrong = [match[0] for match in COUNT.finditer(text) if int(match[1]) > int(match[2])]
+    text = COUNT.sub(r"\2", text)
     allowed = set(published_numbers)
-    return [
+    return wrong + [
         text[max(0, match.start() - 50) : match.end() + 20].replace("\n", " ")
         for match in NUMBER.finditer(text)
         if match.group() not in allowed and not known.has(match.group())
