@@ -21,7 +21,7 @@ TITLE = "Claims and verdicts"
 #: What a chapter is called here, where its key would not be read.
 NAMES = {
     "rsa": "Cross-subject RSA",
-    "rdm_gap": "Encoding gap of RDMs",
+    "rdm_gap": "Gap of RDMs",
     "variance_reliability": "Reliable variance",
     "variance_predictability": "Predictable variance",
     "direction_erosion": "Theorem 1",
