@@ -13,7 +13,7 @@ SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan doctor test lint format unit workflow test-slurm test-drills bench clean
+.PHONY: help run plan doctor test lint format unit workflow test-slurm test-drills test-browser bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,11 @@ test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root;
 test-drills: .venv/test.stamp ## kill runs in each stage and at 25 random moments; studies at the edge (an hour)
 	$(BIN)/pytest -q -m drills tests/workflow
 
+test-browser: .venv/test.stamp ## open the web page in a real browser (installs Debian's chromium if root)
+	@if [ "$$(id -u)" = 0 ] && ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; fi
+	$(BIN)/pytest -q -m browser tests/report
+
 bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/rsa.py
 	$(BIN)/python benchmarks/erosion.py
@@ -75,7 +80,7 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/scheduling.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
-	rm -rf results figures logs paper/*.pdf .snakemake
+	rm -rf results figures logs paper/*.pdf paper/*.html .snakemake
 
 .venv/python.stamp:
 	@case "$(CURDIR)" in *" "*) echo "brainworth cannot run from a path with a space in it ($(CURDIR)): move the checkout"; exit 1 ;; esac

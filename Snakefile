@@ -1,4 +1,4 @@
-"""brainworth: from the Natural Scenes Dataset, or its simulation, to a PDF.
+"""brainworth: from the Natural Scenes Dataset, or its simulation, to a PDF and a web page.
 
     snakemake --cores all                                        the default study
     snakemake --cores all --configfile studies/nsd.yaml          another one
@@ -47,6 +47,7 @@ rule all:
     default_target: True
     input:
         PAPER,
+        WEBPAGE,
         PRODUCTS,
         VALIDITY,
         BEFS,

@@ -60,6 +60,7 @@ OUT = f"results/{STUDY}"
 FIGURES = f"figures/{STUDY}"
 LOGS = f"logs/{STUDY}"
 PAPER = f"paper/{STUDY}.pdf"
+WEBPAGE = f"paper/{STUDY}.html"
 ENV = f"{BASE}/envs/brainworth.yaml"
 # What the library's files came to when they were last hashed; may be removed at any time.
 CODE_CACHE = Path(".snakemake", "brainworth-code.json")

@@ -1,10 +1,10 @@
-"""Report: figures and a PDF that read nothing but the JSON of the stages.
+"""Report: figures, a PDF and a web page that read nothing but the JSON of the stages.
 
 INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json, results/<study>/befs/*.json,
          results/<study>/encoder/*.json, paper/claims.yaml, the published statements
 OUTPUTS  results/<study>/claims.json, what the results make of each statement
          figures/<study>/TEST.png and .pdf, figures/<study>/befs_DRAWING.png and .pdf,
-         paper/<study>.pdf
+         paper/<study>.pdf, and paper/<study>.html, the same as a web page
 """
 
 
@@ -132,20 +132,26 @@ rule claims:
         "../scripts/claims.py"
 
 
+#: All that is told, in the PDF and on the web page alike.
+TOLD = {
+    "data": FROM_DATA,
+    "results": RESULTS,
+    "claims": CLAIMS,
+    "planted": PLANTED,
+    "figures": expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
+    "validity": VALIDITY,
+    "validity_figure": VALIDITY_FIGURE,
+    "befs": BEFS,
+    "befs_figures": BEFS_FIGURES,
+    "encoder": ENCODER,
+    "encoder_figures": ENCODER_FIGURES,
+}
+
+
 rule paper:
     """Set the results as a PDF."""
     input:
-        data=FROM_DATA,
-        results=RESULTS,
-        claims=CLAIMS,
-        planted=PLANTED,
-        figures=expand(f"{FIGURES}/{{test}}.png", test=CONFIG.erosion.tests),
-        validity=VALIDITY,
-        validity_figure=VALIDITY_FIGURE,
-        befs=BEFS,
-        befs_figures=BEFS_FIGURES,
-        encoder=ENCODER,
-        encoder_figures=ENCODER_FIGURES,
+        **TOLD,
     output:
         pdf=report(PAPER, caption="../report/paper.rst", category="Paper"),
     log:
@@ -161,3 +167,24 @@ rule paper:
         code=code("paper.py"),
     script:
         "../scripts/paper.py"
+
+
+rule paper_html:
+    """Set the same as one web page, which holds its figures."""
+    input:
+        **TOLD,
+    output:
+        html=WEBPAGE,
+    log:
+        f"{LOGS}/paper_html.log",
+    benchmark:
+        f"{LOGS}/benchmarks/paper_html.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=growing(1000),
+    params:
+        config=keys("report", "data.source", "rdms.file", "roi_means.dir"),
+        code=code("paper_html.py"),
+    script:
+        "../scripts/paper_html.py"

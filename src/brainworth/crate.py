@@ -32,6 +32,7 @@ FORMATS = {
     ".json": "application/json",
     ".png": "image/png",
     ".pdf": "application/pdf",
+    ".html": "text/html",
     ".h5": "application/x-hdf5",
     ".parquet": "application/vnd.apache.parquet",
     ".yaml": "application/yaml",
@@ -163,7 +164,7 @@ def _products(study: str, root: Path) -> list[Path]:
             if path.is_file()
             and not any(part.startswith(".") for part in path.relative_to(root).parts)
         ),
-        root / "paper" / f"{study}.pdf",
+        *(root / "paper" / f"{study}.{kind}" for kind in verify.PAPERS),
     ]
 
 

@@ -18,7 +18,7 @@ STAGES = (
     *("fetch_encoder", "encoder_features", "encoder_targets", "encoder_linear", "encoder_chasm"),
     *("encoder_stage1", "encoder_stage2", "encoder_clusters", "encoder_streams"),
     *("encoder_transfer", "claims"),
-    *("figure", "paper"),
+    *("figure", "paper", "paper_html"),
 )
 
 
@@ -48,7 +48,9 @@ def summary(study: str, root: Path = Path()) -> str:
         seconds = sum(time for time, _ in stages[stage])
         memory = max(peak for _, peak in stages[stage])
         lines.append(f"{stage:<22}{len(stages[stage]):>5}{seconds:>10.1f}{memory:>9.0f}")
-    return "\n".join([*lines, "", f"The paper: {paper}"])
+    page = paper.with_suffix(".html")
+    made = [f"The paper: {paper}", *([f"As a web page: {page}"] if page.exists() else [])]
+    return "\n".join([*lines, "", *made])
 
 
 def _stage(name: str) -> str:

@@ -19,7 +19,11 @@ from tqdm import tqdm
 from brainworth import files, results
 from brainworth.errors import BrainworthError
 
-_KEYWORDS = re.compile(rb"/Keywords \(results([0-9a-f ]*)\)")
+#: How a paper is kept: where it names its results, and what it ends with.
+PAPERS = {
+    "pdf": (re.compile(rb"/Keywords \(results([0-9a-f ]*)\)"), b"%%EOF"),
+    "html": (re.compile(rb'<meta name="keywords" content="results([0-9a-f ]*)">'), b"</html>"),
+}
 
 
 def studies_in(folder: Path) -> list[Path]:
@@ -93,7 +97,7 @@ def look(folder: Path, *, with_crate: bool = True) -> Findings:
         problems=[
             *found,
             *_pictures(root, study, digests),
-            *_paper(root, study, digests),
+            *(text for kind in PAPERS for text in _paper(root, study, kind, digests)),
             *(_crate(root, study) if with_crate else []),
         ],
         unchecked=unchecked,
@@ -161,14 +165,15 @@ def _pictures(root: Path, study: str, digests: set[str]) -> list[str]:
     return found
 
 
-def _paper(root: Path, study: str, digests: set[str]) -> list[str]:
-    paper = root / "paper" / f"{study}.pdf"
+def _paper(root: Path, study: str, kind: str, digests: set[str]) -> list[str]:
+    paper = root / "paper" / f"{study}.{kind}"
+    keywords_of, end = PAPERS[kind]
     if not paper.is_file():
         return [f"{paper} does not exist; run the study"]
     content = paper.read_bytes()
-    if not content.rstrip().endswith(b"%%EOF"):
+    if not content.rstrip().endswith(end):
         return [f"{paper} is truncated; delete it and run again"]
-    said = _KEYWORDS.search(content)
+    said = keywords_of.search(content)
     if said is None or not set(said.group(1).decode().split()) <= {d[:16] for d in digests}:
         return [f"{paper} was not set from these results; delete it and run again"]
     return []
@@ -184,10 +189,10 @@ def _crate(root: Path, study: str) -> list[str]:
         known = {each["@id"]: each["sha256"] for each in graph if each.get("@type") == "File"}
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         return [f"{path} is not an RO-Crate of brainworth; delete it and run `brainworth crate`"]
-    paper = f"paper/{study}.pdf"
-    if paper not in known:
+    papers = tuple(f"paper/{study}.{kind}" for kind in PAPERS)
+    if not set(papers) & set(known):
         return []
-    tops = (f"results/{study}/", f"figures/{study}/", paper)
+    tops = (f"results/{study}/", f"figures/{study}/", *papers)
     found = []
     for name, digest in known.items():
         if name.startswith(tops):

@@ -111,6 +111,8 @@ def test_verification_covers_the_grid(data):
     shape = np.shape(found["value"]["mean"])
     assert shape == (3, 4, 5, 4, 4)
     assert found["summary"]["n_points"] == np.prod(shape)
+    above = np.array(found["value"]["mean"]) > np.array(found["theory"]["value"])
+    assert found["summary"]["n_above_theory"] == np.count_nonzero(above)
     assert (np.array(found["value"]["low"]) <= np.array(found["value"]["high"])).all()
     # 40 trials in all
     assert found["summary"]["value_error"]["median"] < 0.02

@@ -17,7 +17,7 @@ from brainworth.report import figures, numbers, paper, published
 DECIMAL = re.compile(r"(?<![\w.])−?\d+\.\d+(?![\w.]*\w)")
 
 
-def write(finished, path, **changes):
+def write(finished, path, *, setter=paper.write, **changes):
     keys = {
         "results": finished.results,
         "figures": finished.figures,
@@ -28,7 +28,7 @@ def write(finished, path, **changes):
     keys |= changes
     if "claims.json" not in {Path(path).name for path in keys["results"]}:
         keys["results"] = [*keys["results"], finished.claims]
-    paper.write(path, **keys)
+    setter(path, **keys)
     return path
 
 

@@ -122,7 +122,7 @@ class Project:
         """Remove all that runs made."""
         for product in ("data", "results", "figures", "logs", ".snakemake"):
             shutil.rmtree(self.folder / product, ignore_errors=True)
-        for paper in (self.folder / "paper").glob("*.pdf"):
+        for paper in (self.folder / "paper").glob("*.[ph]*"):
             paper.unlink()
 
     def data(self, study: str = "tiny") -> dict[str, dict]:

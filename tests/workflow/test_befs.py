@@ -50,7 +50,7 @@ EDITS = {
     "erosion.rsa": ({"erosion": {"rsa": {"n_bootstrap": 110}}}, set()),
     "report.title": ({"report": {"title": "Another title"}}, set()),
 }
-#: Changes of which nothing in the PDF of this study depends.
+#: Changes of which nothing in the paper of this study depends.
 NOT_PRINTED = {"befs.paper_scale"}
 #: A module, the parts that run again, and the figures that are drawn again.
 MODULES = {
@@ -78,12 +78,17 @@ def ran(tmp_path_factory) -> Project:
 
 
 def outdated(project: Project, *targets: str) -> tuple[set[str], set[str], bool]:
-    """Return the parts, the figures of parts, and whether the PDF, would be made again."""
+    """Return the parts, the figures of parts, and whether the paper, would be made again.
+
+    The paper is a PDF and a web page, which are always made together.
+    """
     done = project.snakemake("--cores", "1", "-n", *targets)
     outputs = " ".join(re.findall(r"^ +output: (.*)$", done.stdout + done.stderr, re.MULTILINE))
     parts = set(re.findall(r"results/worth/befs/(\w+)\.json", outputs))
     drawn = set(re.findall(r"figures/worth/befs_(\w+)\.png", outputs))
-    return parts, drawn, "paper/worth.pdf" in outputs
+    set_again = [f"paper/worth.{kind}" in outputs for kind in ("pdf", "html")]
+    assert set_again[0] == set_again[1]
+    return parts, drawn, set_again[0]
 
 
 def figures_of(parts: set[str]) -> set[str]:

@@ -14,7 +14,7 @@ from brainworth.sections.base import Section
 
 pytestmark = pytest.mark.workflow
 
-REPORT = {"figure", "claims", "paper"}
+REPORT = {"figure", "claims", "paper", "paper_html"}
 VARIANCE = {"variance_reliability", "variance_predictability"}
 ON_DATA = VARIANCE | {
     *("rsa", "alignment", "encoding_gap", "rdm_gap", "fingerprinting"),
@@ -52,7 +52,7 @@ CONFIG_EDITS = {
     ("simulation", "variance_log_sd"): (0.0, EVERYTHING),
     ("roi_means", "zscore"): (False, set()),
     ("seed",): (6, SEEDED),
-    ("report", "title"): ("Another title", {"paper"}),
+    ("report", "title"): ("Another title", {"paper", "paper_html"}),
     ("data", "attempts"): (9, set()),
 }
 
@@ -73,6 +73,8 @@ MODULE_EDITS = {
     "erosion/predicted_variance.py": {"variance_blindness"} | REPORT,
     "erosion/noise.py": {"rdms", "rsa", "rdm_gap"} | REPORT,
     "erosion/external.py": set(),
+    "report/tables.py": {"paper", "paper_html"},
+    "report/webpage_look.py": {"paper_html"},
     "nsd/betas.py": {"extract_betas"} | FROM_EXTRACTS,
     "nsd/design.py": FROM_MATCHING,
     "nsd/simulate/sessions.py": EVERYTHING - {"simulate_experiment"} - {"match_stimuli"},
@@ -136,7 +138,7 @@ def test_one_line_of_a_module(editable, module):
 def test_a_claim_of_the_ledger(editable):
     ledger = editable.folder / "paper/claims.yaml"
     ledger.write_text(ledger.read_text().replace("tolerance: 0.05", "tolerance: 0.04"))
-    assert editable.planned() == {"claims", "paper"}
+    assert editable.planned() == {"claims", "paper", "paper_html"}
 
 
 def test_touching_every_file_changes_nothing(editable):

@@ -20,6 +20,7 @@ def test_products_of_a_run(finished):
     folder = finished.folder
     for product in (
         "paper/tiny.pdf",
+        "paper/tiny.html",
         "figures/tiny/rsa.png",
         "figures/tiny/rsa.pdf",
         "figures/tiny/fingerprinting.png",
@@ -43,8 +44,9 @@ def test_results_do_not_depend_on_the_number_of_cores(finished, project):
 
 
 def test_figures_and_paper_are_the_same_bytes_when_made_again(editable):
-    products = [*editable.folder.glob("figures/tiny/*"), editable.folder / "paper/tiny.pdf"]
-    assert len(products) == 21
+    papers = [editable.folder / "paper" / f"tiny.{kind}" for kind in ("pdf", "html")]
+    products = [*editable.folder.glob("figures/tiny/*"), *papers]
+    assert len(products) == 22
     before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in products}
     for path in products:
         path.unlink()
@@ -160,7 +162,8 @@ def test_measured_rdms(project):
     gap = project.data("measured")["erosion/rdm_gap.json"]["regions"][0]
     assert gap["published"]["population"]["p"] == pytest.approx(1 / 101)
     assert gap["noise_free"]["n_subjects"] == 4
-    assert (project.folder / "paper/measured.pdf").stat().st_size > 0
+    for kind in ("pdf", "html"):
+        assert (project.folder / f"paper/measured.{kind}").stat().st_size > 0
 
 
 def test_the_frozen_configuration_is_kept(finished):

@@ -32,7 +32,8 @@ def test_a_number_changed_by_hand(editable):
     problems = look(editable).problems
     assert any("rsa.json was changed after it was written" in text for text in problems)
     assert any("rsa.png was not drawn from these results" in text for text in problems)
-    assert any("tiny.pdf was not set from these results" in text for text in problems)
+    for paper in ("tiny.pdf", "tiny.html"):
+        assert any(f"{paper} was not set from these results" in text for text in problems)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ def test_a_number_changed_by_hand(editable):
         ("data/tiny/nsddata/experiments/nsd/nsd_expdesign.mat", "another version of expdesign"),
         ("figures/tiny/rsa.png", "rsa.png was not drawn"),
         ("paper/tiny.pdf", "tiny.pdf is truncated"),
+        ("paper/tiny.html", "tiny.html is truncated"),
         ("paper/claims.yaml", "another version of ledger"),
     ],
 )
@@ -62,9 +64,12 @@ def test_session_files_may_be_gone(editable):
     assert found.unchecked > 0
 
 
-def test_a_paper_that_is_not_there(editable):
-    (editable.folder / "paper/tiny.pdf").unlink()
-    assert any("does not exist" in text for text in look(editable).problems)
+@pytest.mark.parametrize("kind", ["pdf", "html"])
+def test_a_paper_that_is_not_there(editable, kind):
+    (editable.folder / f"paper/tiny.{kind}").unlink()
+    problems = look(editable).problems
+    assert ["does not exist" in text for text in problems] == [True]
+    assert f"tiny.{kind}" in problems[0]
 
 
 def test_a_folder_without_results_is_refused(tmp_path, capsys):

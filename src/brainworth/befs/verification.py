@@ -79,6 +79,7 @@ def analyse(
         "summary": {
             "n_points": error.size,
             "value_error": _spread(np.abs(error)),
+            "n_above_theory": int((simulated["mean"] > theory["value"]).sum()),
             "value_error_by_n_brain": np.median(np.abs(error), axis=(0, 2, 3, 4)),
             "share_inside_interval": float(inside.mean()),
             "share_inside_interval_by_n_brain": inside.mean(axis=(0, 2, 3, 4)),

@@ -43,6 +43,8 @@ class Evidence:
         measured elsewhere.
     envelopes : dict from str to dict
         All results in the order they were given, by file name.
+    paths : dict from str to path
+        Where each of them lies.
     tests : dict from str to dict
         The data of each test, in the order of the report.
     befs : dict from str to dict
@@ -73,6 +75,7 @@ class Evidence:
     study: str
     source: str
     envelopes: dict[str, dict[str, Any]]
+    paths: dict[str, Path]
     tests: dict[str, dict[str, Any]]
     befs: dict[str, dict[str, Any]]
     encoder: dict[str, list[dict[str, Any]]]
@@ -100,6 +103,14 @@ class Evidence:
     def params(self, test: str) -> dict[str, Any]:
         """Return the configuration a test was given."""
         return next(e["params"] for e in self.envelopes.values() if e["rule"] == test)
+
+    def names(self, *rules: str) -> list[str]:
+        """Return the file names of the results of some rules, in the order of the rules."""
+        return [name for rule in rules for name, e in self.envelopes.items() if e["rule"] == rule]
+
+    def validity_names(self, test: str) -> list[str]:
+        """Return the file names of the results that say how often a test is right."""
+        return [name for name in self.names("validity") if name == f"validity/{test}.json"]
 
     def befs_params(self, key: str) -> dict[str, Any] | None:
         """Return a section of the configuration that a part on brain samples was given."""
@@ -156,6 +167,7 @@ def gather(
     if source not in SOURCES:
         raise BrainworthError(f"source is {source!r}, expected one of {', '.join(SOURCES)}")
     envelopes: dict[str, dict[str, Any]] = {}
+    places: dict[str, Path] = {}
     for path in map(Path, paths):
         envelope = results.read(path)
         if envelope["study"] != study:
@@ -167,7 +179,7 @@ def gather(
         name = f"validity/{path.name}" if envelope["rule"] == "validity" else path.name
         if name in envelopes:
             raise BrainworthError(f"{path}: there are two results of this name; give one")
-        envelopes[name] = envelope
+        envelopes[name], places[name] = envelope, path
     by_rule = {envelope["rule"]: envelope for envelope in envelopes.values()}
     tests = {test: by_rule[test]["data"] for test in TESTS if test in by_rule}
     if not tests:
@@ -197,6 +209,7 @@ def gather(
         study=study,
         source=source,
         envelopes=envelopes,
+        paths=places,
         tests=tests,
         befs={part: by_rule[f"befs_{part}"]["data"] for part in PARTS if f"befs_{part}" in by_rule},
         encoder={

@@ -24,10 +24,13 @@ from reportlab.platypus import (
     Spacer,
 )
 
+from brainworth.report import blocks
 from brainworth.report.style import WIDTH_MM
 
 MARGIN = (A4[0] - WIDTH_MM * mm) / 2
 WIDTH = WIDTH_MM * mm
+#: Of the text; the frame of a page keeps 6 points above and below it.
+HEIGHT = A4[1] - 2 * 20 * mm - 12
 SERIF, BOLD, ITALIC, BOTH, MONO = "Serif", "Serif-Bold", "Serif-Italic", "Serif-BoldItalic", "Mono"
 #: Fonts that come with Matplotlib, so that every machine sets the same page.
 FONTS = {
@@ -117,25 +120,32 @@ def heading(text: str, level: int = 1) -> Paragraph:
     paragraph = Paragraph(text, HEADING if level == 1 else SUBHEADING)
     paragraph.bookmark = (text, level - 1)
     paragraph.keepWithNext = True
-    return paragraph
+    return blocks.says(paragraph, blocks.Heading(text, level))
+
+
+def text(markup: str, style: ParagraphStyle, bullet: str = "") -> Paragraph:
+    """Return a paragraph in one of the styles of this module."""
+    paragraph = Paragraph(markup, style, bulletText=bullet or None)
+    return blocks.says(paragraph, blocks.Text(markup, style.name, bullet))
 
 
 def body(*sentences: str) -> Paragraph:
     """Return a paragraph made of sentences; empty ones are left out."""
-    return Paragraph(typeset(" ".join(text for text in sentences if text)), BODY)
+    return text(typeset(" ".join(each for each in sentences if each)), BODY)
 
 
 def items(texts: Sequence[str]) -> list[Paragraph]:
     """Return a list with bullets."""
-    return [Paragraph(typeset(text), ITEM, bulletText="•") for text in texts]
+    return [text(typeset(each), ITEM, "•") for each in texts]
 
 
 def figure(path: Path, number: int, caption: str) -> Flowable:
     """Return a figure at its own size, with its caption."""
     width, height = ImageReader(str(path)).getSize()
     image = Image(str(path), width=WIDTH, height=WIDTH * height / width)
-    text = Paragraph(f"<b>Figure {number}.</b> {typeset(caption)}", CAPTION)
-    return KeepTogether([Spacer(1, 4), image, text, Spacer(1, 4)])
+    below = Paragraph(f"<b>Figure {number}.</b> {typeset(caption)}", CAPTION)
+    parts = KeepTogether([Spacer(1, 4), image, below, Spacer(1, 4)])
+    return blocks.says(parts, blocks.Figure(path, number, typeset(caption)))
 
 
 class Document(SimpleDocTemplate):

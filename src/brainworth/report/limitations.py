@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reportlab.platypus import Flowable, Paragraph
+from reportlab.platypus import Flowable
 
 from brainworth.report import layout, published
 from brainworth.report.encoder import encoder_limits
@@ -98,7 +98,7 @@ def references(evidence: Evidence) -> list[Flowable]:
     }
     answer: list[Flowable] = [layout.heading("References")]
     answer += [
-        Paragraph(text, layout.REFERENCE, bulletText=cite(name))
+        layout.text(text, layout.REFERENCE, cite(name))
         for name, text in published.REFERENCES.items()
         if name not in absent
     ]

@@ -1,4 +1,4 @@
-"""The PDF: what was found, how, and where each number comes from."""
+"""The PDF, and the story that it tells: what was found, how, and where each number comes from."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from brainworth.report import (
     layout,
     limitations,
     methods,
+    one_page,
     provenance,
     summary,
 )
 from brainworth.report.befs import befs_chapter
 from brainworth.report.encoder import encoder_chapter
+from brainworth.report.blocks import from_results
 from brainworth.report.erosion.chapters import METHODS, SECTIONS
 from brainworth.report.validity import chapter as validity
+
+#: Rules whose results say what the data are.
+DATA = ("match_stimuli", "extract_betas", "import_roi_means", "import_rdms")
 
 
 def write(
@@ -66,21 +71,37 @@ def write(
     }
     # Flowables remember how they were set, so each pass gets its own; the first counts pages.
     counted = layout.Document(io.BytesIO(), study, None, **metadata)
-    counted.build(_story(found, title))
+    counted.build(story(found, title))
     with files.whole(pdf) as part:
-        layout.Document(str(part), study, counted.page, **metadata).build(_story(found, title))
+        layout.Document(str(part), study, counted.page, **metadata).build(story(found, title))
 
 
-def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
+def story(found: evidence.Evidence, title: str) -> list[Flowable]:
+    """Return all that a report says, in order, to be set as a PDF or as a web page."""
     number_of = layout.Numbering()
     return [
         *summary.title(found, title),
+        *one_page.page(found),
         *summary.abstract(found, SECTIONS),
-        *summary.claims(found, number_of),
-        *(befs_chapter.glance(found, number_of) if found.befs else []),
-        *(encoder_chapter.glance(found, number_of) if found.encoder else []),
+        *from_results(summary.claims(found, number_of), found.names("claims")),
+        *(
+            from_results(
+                befs_chapter.glance(found, number_of),
+                found.names(*(f"befs_{part}" for part in found.befs)),
+            )
+            if found.befs
+            else []
+        ),
+        *(
+            from_results(
+                encoder_chapter.glance(found, number_of),
+                found.names(*(f"encoder_{part}" for part in found.encoder)),
+            )
+            if found.encoder
+            else []
+        ),
         layout.heading("Methods"),
-        *methods.data(found, number_of),
+        *from_results(methods.data(found, number_of), found.names(*DATA)),
         *[part for test in found.tests for part in METHODS[test].methods(found)],
         *methods.statistics(found),
         layout.heading("Results"),
@@ -88,11 +109,17 @@ def _story(found: evidence.Evidence, title: str) -> list[Flowable]:
             part
             for test in found.tests
             for part in (
-                *SECTIONS[test].results(found, number_of),
-                *validity.beside(found, test),
+                *from_results(
+                    SECTIONS[test].results(found, number_of), found.names(test, "planted")
+                ),
+                *from_results(validity.beside(found, test), found.validity_names(test)),
             )
         ],
-        *(validity.chapter(found, number_of) if found.validity else []),
+        *(
+            from_results(validity.chapter(found, number_of), found.names("validity"))
+            if found.validity
+            else []
+        ),
         *(befs_chapter.chapter(found, number_of) if found.befs else []),
         *(encoder_chapter.chapter(found, number_of) if found.encoder else []),
         *limitations.limitations(found),

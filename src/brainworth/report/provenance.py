@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import Any
 
-from reportlab.platypus import Flowable, Paragraph, Spacer
+from reportlab.platypus import Flowable, Spacer
 
 from brainworth.report import layout, tables
 from brainworth.report.evidence import Evidence
@@ -73,8 +73,8 @@ def _parameters(evidence: Evidence) -> list[Flowable]:
         lines = "<br/>".join(
             f"{escape(key)}: {escape(line)}" for key, line in _flattened(params).items()
         )
-        answer.append(Paragraph(f"<b>{escape(', '.join(names))}</b>", layout.NOTE_HEAD))
-        answer.append(Paragraph(lines, layout.CODE))
+        answer.append(layout.text(f"<b>{escape(', '.join(names))}</b>", layout.NOTE_HEAD))
+        answer.append(layout.text(lines, layout.CODE))
         answer.append(Spacer(1, 4))
     return answer
 
@@ -86,9 +86,9 @@ def _inputs(evidence: Evidence) -> list[Flowable]:
             f"{escape(file)}&nbsp;&nbsp;{digest[:INPUT]}"
             for file, digest in envelope["inputs"].items()
         ]
-        answer.append(Paragraph(f"<b>{escape(name)}</b>", layout.NOTE_HEAD))
+        answer.append(layout.text(f"<b>{escape(name)}</b>", layout.NOTE_HEAD))
         if not entries:
-            answer.append(Paragraph("no files", layout.CODE))
+            answer.append(layout.text("no files", layout.CODE))
         else:
             answer.append(tables.in_columns(entries, COLUMNS, layout.CODE))
         answer.append(Spacer(1, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from types import ModuleType
 
-from reportlab.platypus import Flowable, Paragraph, Spacer
+from reportlab.platypus import Flowable, Spacer
 
 from brainworth.report import layout, methods
 from brainworth.report.befs import befs_chapter
@@ -19,9 +19,9 @@ from brainworth.report.published import cite
 def title(evidence: Evidence, text: str) -> list[Flowable]:
     """Return the head of the first page."""
     return [
-        Paragraph(escape(text), layout.TITLE),
-        Paragraph(f"Study <b>{escape(evidence.study)}</b>", layout.BYLINE),
-        Paragraph(f"brainworth {escape(evidence.version)}", layout.BYLINE),
+        layout.text(escape(text), layout.TITLE),
+        layout.text(f"Study <b>{escape(evidence.study)}</b>", layout.BYLINE),
+        layout.text(f"brainworth {escape(evidence.version)}", layout.BYLINE),
         Spacer(1, 8),
     ]
 
@@ -42,7 +42,7 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
         findings.append(encoder_chapter.abstract(evidence))
     return [
         layout.heading("Abstract"),
-        Paragraph(" ".join(sentences), layout.ABSTRACT),
+        layout.text(" ".join(sentences), layout.ABSTRACT),
         Spacer(1, 4),
         *layout.items(findings),
         Spacer(1, 4),

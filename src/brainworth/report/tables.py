@@ -9,6 +9,7 @@ from html import escape
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_CENTER, TA_LEFT, TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.platypus import (
     CondPageBreak,
@@ -20,6 +21,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
+from brainworth.report import blocks
 from brainworth.report.layout import (
     BOLD,
     CAPTION,
@@ -37,8 +39,8 @@ TABLE_SIZES = (8.5, 8.0, 7.5, 7.0)
 PADDING = 2.6
 #: A table leaving more than this share of the page free is not stretched.
 SPARSE = 0.45
-#: Points left on a page on which a table that may run over begins: caption, header, some rows.
-LEAST_PART = 130
+#: A table that may split starts on a page with room for its caption, its header and some rows.
+START = 45 * mm
 
 
 @dataclass
@@ -147,13 +149,14 @@ def table(
     )
     label = "" if number is None else f"<b>Table {number}.</b> "
     head = Paragraph(f"{label}{typeset(caption)}", CAPTION)
-    tail = []
-    if notes is not None and notes.text():
-        tail = [Spacer(1, 2), Paragraph(notes.text(), NOTE)]
+    below = "" if notes is None else notes.text()
+    tail = [Spacer(1, 2), Paragraph(below, NOTE)] if below else []
+    for part in (head, *tail):
+        blocks.says(part, None)
+    blocks.says(grid, blocks.Table(number, typeset(caption), columns, rows, below, groups))
     parts = [Spacer(1, 4), head, grid, *tail, Spacer(1, 8)]
     if split:
-        # Not kept with the table, which would then begin on a page of its own.
-        return [CondPageBreak(LEAST_PART), *parts]
+        return [CondPageBreak(START), *parts]
     return [KeepTogether(parts)]
 
 
@@ -168,7 +171,7 @@ def in_columns(texts: Sequence[str], n: int, style: ParagraphStyle) -> Table:
     padding = [(side, (0, 0), (-1, -1), 0) for side in ("LEFTPADDING", "TOPPADDING")]
     padding += [("BOTTOMPADDING", (0, 0), (-1, -1), 0), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     grid.setStyle(TableStyle(padding))
-    return grid
+    return blocks.says(grid, blocks.Listing(texts))
 
 
 def _group_row(groups: Sequence[tuple[str, int]], size: float) -> tuple[list, list]:
@@ -233,7 +236,8 @@ def _least_width(column: Column, texts: list[str], size: float) -> float:
     widths = [pdfmetrics.stringWidth(word, BOLD, size) for word in _words(column.header)]
     for text in texts:
         pieces = _words(text) if column.wraps else [_plain(line) for line in text.split("<br/>")]
-        widths += [pdfmetrics.stringWidth(piece, SERIF, size) for piece in pieces]
+        font = BOLD if "<b>" in text else SERIF
+        widths += [pdfmetrics.stringWidth(piece, font, size) for piece in pieces]
     return max(widths) + 2 * PADDING + 0.5
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, tables
+from brainworth.report import blocks, layout, tables
 from brainworth.report.befs import (
     befs_methods,
     breakdown_section,
@@ -75,6 +75,8 @@ def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
         *[
             flowable
             for part in evidence.befs
-            for flowable in SECTIONS[part].results(evidence, number_of)
+            for flowable in blocks.from_results(
+                SECTIONS[part].results(evidence, number_of), evidence.names(f"befs_{part}")
+            )
         ],
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reportlab.platypus import Flowable
 
 from brainworth.report import layout, tables
+from brainworth.report.blocks import from_results
 from brainworth.report.encoder import (
     chasm_section,
     clusters_section,
@@ -72,17 +73,20 @@ def chapter(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
             return []
         return [layout.figure(evidence.figures[name], number_of.figure(), CAPTIONS[name])]
 
+    claims = ledger.table(
+        list(evidence.claims.values()), number_of.table(), evidence.simulated, "chasm"
+    )
     return [
         layout.heading(TITLE),
         *encoder_methods.methods(evidence),
-        *ledger.table(
-            list(evidence.claims.values()), number_of.table(), evidence.simulated, "chasm"
-        ),
+        *from_results(claims, evidence.names("claims")),
         *figure("encoder_models"),
         *[
             flowable
             for part in evidence.encoder
-            for flowable in SECTIONS[part].results(evidence, number_of)
+            for flowable in from_results(
+                SECTIONS[part].results(evidence, number_of), evidence.names(f"encoder_{part}")
+            )
         ],
         *figure("encoder_training"),
     ]

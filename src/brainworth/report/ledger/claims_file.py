@@ -82,6 +82,8 @@ class ClaimEntry(Section):
     source: Literal["prasad", "befs", "chasm"]
     place: str
     statement: str
+    #: The same in a few words, where the statement is longer than a line of the page of verdicts.
+    short: Annotated[str, Field(max_length=52)] | None = None
     #: The result that answers it (the name of its rule), or null.
     test: str | None = None
     #: Whether keys are looked up in every region of the result, once in the whole of it, or in rows

@@ -68,6 +68,7 @@ def _answer(claim: ClaimEntry, results: Results, source: str) -> dict[str, Any]:
         "source": claim.source,
         "place": claim.place,
         "statement": claim.statement,
+        "short": claim.short,
         "published": claim.published,
         "test": claim.test,
         "scope": claim.scope,

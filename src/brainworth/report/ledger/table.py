@@ -72,6 +72,23 @@ def _over(answers: list[dict[str, Any]]) -> str:
     return "rows and subjects" if of_rows else "regions"
 
 
+def as_published(answer: dict[str, Any]) -> str:
+    """Return the range of the published estimator here."""
+    return _span([row["as_published"] for row in answer["rows"]], answer, "as_published")
+
+
+def sound(answer: dict[str, Any]) -> str:
+    """Return the range of the sound estimate; an en dash if there is none."""
+    found = [row["sound"]["estimate"] for row in answer["rows"] if row["sound"]]
+    return _span(found, answer, "sound")
+
+
+def planted(answer: dict[str, Any]) -> str:
+    """Return the range of the planted truth, or nothing."""
+    known = [row["planted"] for row in answer["rows"] if row["planted"] is not None]
+    return _span(known, answer, "sound") if known else ""
+
+
 def _statement(answer: dict[str, Any]) -> str:
     place = layout.sentence_case(escape(answer["place"]))
     remark = f"<br/><i>{escape(answer['remark'])}</i>" if answer["remark"] else ""

@@ -1,0 +1,28 @@
+"""The web page."""
+
+from brainworth.job import job
+from brainworth.report import webpage
+from brainworth.report.origin import origin
+
+with job(snakemake) as given:
+    webpage.write(
+        snakemake.output.html,
+        results=[
+            *snakemake.input.data,
+            *snakemake.input.results,
+            snakemake.input.claims,
+            *snakemake.input.planted,
+            *snakemake.input.validity,
+            *snakemake.input.befs,
+            *snakemake.input.encoder,
+        ],
+        figures=[
+            *snakemake.input.figures,
+            *snakemake.input.validity_figure,
+            *snakemake.input.befs_figures,
+            *snakemake.input.encoder_figures,
+        ],
+        study=given["study"],
+        title=given["report"]["title"],
+        source=origin(given["data.source"], given["rdms.file"], given["roi_means.dir"]),
+    )
