@@ -154,7 +154,7 @@ def _encoder(evidence: Evidence, size: float) -> list[Flowable]:
     ]
     columns = [Column("Question", "left", wraps=True), Column("Answer here", "left", wraps=True)]
     caption = (
-        f"<b>{encoder_chapter.TITLE}</b> The published statements {cite('chasm')} stand in the table"
+        f"<b>{encoder_chapter.TITLE}</b> Published statements {cite('chasm')} stand in the table"
         " of claims of its chapter."
     )
     found = tables.table(None, caption, columns, rows, sizes=(size,), split=True)

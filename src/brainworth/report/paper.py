@@ -19,8 +19,8 @@ from brainworth.report import (
     summary,
 )
 from brainworth.report.befs import befs_chapter
-from brainworth.report.encoder import encoder_chapter
 from brainworth.report.blocks import from_results
+from brainworth.report.encoder import encoder_chapter
 from brainworth.report.erosion.chapters import METHODS, SECTIONS
 from brainworth.report.validity import chapter as validity
 
