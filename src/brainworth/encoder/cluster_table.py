@@ -9,7 +9,7 @@ different targets in each row, and are not to be compared between rows; those of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,7 @@ def table(
     tops: list[float],
     plan: Plan,
 ) -> dict[str, Any]:
-    """Train and score all combinations; an atlas has one size only, its own.
+    """Train and score the study's own clusters, and what differs from them in one respect.
 
     Parameters
     ----------
@@ -38,6 +38,7 @@ def table(
     prepare : callable
         Of settings ``clusters``: the data, with the training images that the rows are to have.
     kinds, sizes, tops : lists
+        Values that are varied (`variants`).
     plan : Plan
         Its settings: ``clusters``, ``stage1``, ``stage2``, ``train_stage1``, ``train_stage2``,
         ``loss_stage1``, ``loss_stage2``, ``compile``, ``scores``.
@@ -53,7 +54,8 @@ def table(
         all voxels) and ``selection_bias``.
     """
     found, answer, n_images = {}, [], {}
-    for given in combinations(kinds, sizes, tops):
+    own = plan.settings["clusters"]
+    for given in variants(own, kinds, sizes, tops):
         name = name_of(given)
         settings = plan.settings | {"clusters": plan.settings["clusters"] | given}
         here = replace(plan, settings=settings)
@@ -62,8 +64,7 @@ def table(
         fit, row = _fit_row(name, given, data, targets, here)
         found[name] = fit
         answer.append(row)
-    own = plan.settings["clusters"]
-    reference = name_of({"kind": own["kind"], "size": own["size"], "top": own["top"]})
+    reference = name_of(own)
     return {
         "subject": targets.subject,
         "n_images": n_images,
@@ -72,14 +73,29 @@ def table(
     }
 
 
-def combinations(kinds: list[str], sizes: list[int], tops: list[float]) -> list[dict[str, Any]]:
-    """List what differs between rows, as changes of the section ``clusters``."""
-    return [
-        {"kind": kind, "size": size, "top": top}
-        for kind in kinds
-        for size in (sizes if kind != "atlas" else sizes[:1])
-        for top in tops
-    ]
+def variants(
+    own: Mapping[str, Any], kinds: list[str], sizes: list[int], tops: list[float]
+) -> list[dict[str, Any]]:
+    """List the rows, as changes of the section ``clusters``: its own, and one change at a time.
+
+    Parameters
+    ----------
+    own : mapping
+        Section ``clusters`` of the study; with an atlas, size has no effect and is not varied.
+    kinds, sizes, tops : lists
+        Values that are varied; those of the study are among the rows in any case.
+
+    Returns
+    -------
+    list of dict
+        ``kind``, ``size``, ``top``, by size, so that a line over sizes can be drawn.
+    """
+    base = {key: own[key] for key in ("kind", "size", "top")}
+    varied = {"size": sizes if own["kind"] != "atlas" else [], "kind": kinds, "top": tops}
+    rows = [base]
+    for key, values in varied.items():
+        rows += [base | {key: value} for value in dict.fromkeys(values) if value != base[key]]
+    return sorted(rows, key=lambda row: row["size"])
 
 
 def name_of(given: dict[str, Any]) -> str:

@@ -66,8 +66,13 @@ def mlp(n_in: int, hidden: int, n_out: int, dropout: float = 0.0) -> nn.Sequenti
 
 
 def positions(n: int, d_model: int) -> nn.Parameter:
-    """Return learnable positions of shape (n, d_model), small at the start."""
-    return nn.Parameter(0.02 * torch.randn(n, d_model))
+    """Return learnable positions of shape (n, d_model), standard normal at the start.
+
+    They are as large as what they are added to. What follows takes a mean over all places: with
+    positions much smaller than contents (SD 0.02, as of Transformers trained for long) the mean
+    hardly depends on which content stood where, and a short training does not get beyond that.
+    """
+    return nn.Parameter(torch.randn(n, d_model))
 
 
 class TokenDrop(nn.Module):
