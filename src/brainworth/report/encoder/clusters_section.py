@@ -88,9 +88,10 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         layout.figure(
             evidence.figures["encoder_clusters"],
             numbering.figure(),
-            "<b>Clusters.</b> Both stages were trained for the clusters of the study and what differs from them in one respect. Intervals"
-            " are over test images. A best size in b and c whose interval leaves out the others"
-            " would support the published optimum; a flat line says that the size does not matter.",
+            "<b>Clusters.</b> Both stages were trained for the study's own clusters, and for"
+            " others that differ from them in one respect. Intervals are over test images. A best"
+            " size in b and c whose interval leaves out the others would support the published"
+            " optimum; a flat line says that the size does not matter.",
         ),
     ]
 
