@@ -99,7 +99,7 @@ def test_whole_numbers_and_counts(study):
     assert study.untraced_text("2 of 3 regions; 4 subjects") == []
     assert study.untraced_text("in 5 of 3 regions") != []
     assert study.untraced_text("of 98,765 trials") != []
-    assert study.untraced_text("p < 0.0123") != []
+    assert study.untraced_text("p < 0.000321") != []
 
 
 def test_what_is_declared_has_a_reason_and_is_narrow():
