@@ -273,7 +273,7 @@ def _spans(voxels: np.ndarray, betas: h5py.Dataset) -> Iterator[tuple[slice, sli
     width = betas.chunks[1]
     chunk = voxels // width
     starts = np.flatnonzero(np.diff(chunk, prepend=-2) > 1)
-    for first, end in zip(starts, [*starts[1:], voxels.size], strict=True):
+    for first, end in zip(starts, np.append(starts, voxels.size)[1:], strict=True):
         stop = min(int(chunk[end - 1] + 1) * width, betas.shape[1])
         yield slice(int(first), int(end)), slice(int(chunk[first]) * width, stop)
 
