@@ -270,7 +270,7 @@ def _spans(voxels: np.ndarray, betas: h5py.Dataset) -> Iterator[tuple[slice, sli
     A region is spread over most of a file, but a few runs of its chunks hold it. Picking voxels
     from whole runs is faster than picking them in HDF5.
     """
-    width = betas.chunks[1]
+    width = (betas.chunks or betas.shape)[1]  # ROI means are stored without chunks
     chunk = voxels // width
     starts = np.flatnonzero(np.diff(chunk, prepend=-2) > 1)
     for first, end in zip(starts, np.append(starts, voxels.size)[1:], strict=True):
