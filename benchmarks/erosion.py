@@ -113,13 +113,16 @@ def compare(test: str, extracts: dict[str, Path], settings: config.Config) -> di
         cleverer = sum((clock.seconds | clock.variants).values())
         print(f"    with its variants {cleverer:.0f} s, {cleverer / ours:.0f}x", flush=True)
     for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
-        print(f"    {name:<28}{seconds:10.1f} s", flush=True)
+        factor = clock.extrapolated.get(name)
+        label = "" if factor is None else f"  measured x {factor:.0f}"
+        print(f"    {name:<28}{seconds:10.1f} s{label}", flush=True)
     return {
         "ours_s": ours,
         "theirs_s": clock.total,
         "ratio": clock.total / ours,
         "theirs_parts_s": clock.seconds,
         "variants_parts_s": clock.variants,
+        "theirs_extrapolated_by": clock.extrapolated,
         "theirs_draws": compared.full,
     }
 

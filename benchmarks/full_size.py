@@ -2,13 +2,17 @@
 
 The project is copied to a working folder with full-size extracts in place (`full_extracts`), and
 Snakemake runs there the erosion rules of the configuration: the real rules, scripts and threads.
-Reported are the time of every rule, the largest resident memory of its process (the kernel's own
-high-water mark), and the time from start to end. Targets: 15 minutes on 2 cores, 4 GB a process.
+Reported are the time of every rule, the processor time and largest resident memory of its process
+(the kernel's own counts, not Snakemake's samples every 30 s), the time from start to end, and what
+other processes took from the processors meanwhile. Targets: 15 minutes on 2 cores, 4 GB a process.
 
 The extracts hold 1,000 of a subject's other images, not all: reading the whole of NSD's 12 GB from
 disk is not part of this.
 
-    python benchmarks/full_size.py [--tests rsa fingerprinting] [--cores 2] [--work FOLDER]
+Figures are written to `benchmarks/results` by a run of all tests from start to end only; some tests
+(`--tests`), or the rest of an interrupted run (`--resume`), are printed.
+
+    python benchmarks/full_size.py [--tests rsa fingerprinting] [--resume] [--cores 2]
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -44,42 +49,62 @@ def main() -> None:
     settings = config.load(ROOT / "config.yaml", ROOT / "studies/full-size-simulated.yaml")
     tests = given.tests or settings.erosion.tests
     extracts = full_extracts.write(given.work / "extracts", settings)
-    project = copy_project(given.work / "project", tests, extracts)
-    print(
-        f"{', '.join(tests)}: {given.cores} cores, load {os.getloadavg()[0]:.1f} before", flush=True
-    )
-    seconds, peaks = run(project, tests, given.cores)
-    rules = measured(project, peaks)
+    project = given.work / "project"
+    if not (given.resume and (project / "study.yaml").exists()):
+        copy_project(project, tests, extracts)
+    load = os.getloadavg()[0]
+    print(f"{', '.join(tests)}: {given.cores} cores, load {load:.1f} before", flush=True)
+    others = busy_elsewhere()
+    seconds, used = run(project, tests, given.cores)
+    others = busy_elsewhere() - others
+    rules = measured(project, used)
     result = {
         "machine": {
             "processor": processor(),
             "python": platform.python_version(),
             "cores": given.cores,
-            "load_before": os.getloadavg()[2],
+            "load_before": load,
+            "other_processes_cpu_s": others,
         },
         "n_stimuli": full_extracts.MATCHED,
         "makespan_s": seconds,
+        "cpu_s": sum(row["cpu_s"] for row in rules.values()),
         "target_makespan_s": 60 * TARGET_MINUTES,
         "target_peak_mb": TARGET_MB,
         "rules": rules,
     }
-    output = ROOT / "benchmarks/results/full_size.json"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=1) + "\n")
-    for name, row in sorted(rules.items(), key=lambda item: -item[1]["seconds"]):
+    if not (given.tests or given.resume):
+        output = ROOT / "benchmarks/results/full_size.json"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(result, indent=1) + "\n")
+    report(result)
+
+
+def report(result: dict) -> None:
+    for name, row in sorted(result["rules"].items(), key=lambda item: -item[1]["cpu_s"]):
         spent = f"{row['seconds']:8.1f} s  {row['cpu_s']:8.1f} s CPU"
         print(f"  {name:<24}{spent}  {row['peak_mb']:6.0f} MB")
-    print(f"  from start to end {seconds:.0f} s (target: {60 * TARGET_MINUTES} s on 2 cores)")
-    worst = max(row["peak_mb"] for row in rules.values())
+    print(f"  from start to end {result['makespan_s']:.0f} s (target: {60 * TARGET_MINUTES} s)")
+    others = result["machine"]["other_processes_cpu_s"]
+    print(f"  processors        {result['cpu_s']:.0f} s, other processes {others:.0f} s meanwhile")
+    worst = max(row["peak_mb"] for row in result["rules"].values())
     print(f"  largest process   {worst:.0f} MB (target: {TARGET_MB} MB)")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tests", nargs="+", help="default: those of config.yaml")
+    parser.add_argument("--resume", action="store_true", help="keep what an earlier run finished")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--work", type=Path, default=ROOT / "benchmarks/cache", help="4 GB")
     return parser.parse_args()
+
+
+def busy_elsewhere() -> float:
+    """Return the seconds that processors spent on all but our own ended children (Linux)."""
+    user, nice, system = (int(ticks) for ticks in Path("/proc/stat").read_text().split()[1:4])
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK") - own.ru_utime - own.ru_stime
 
 
 def copy_project(folder: Path, tests: list[str], extracts: dict[str, Path]) -> Path:
@@ -114,53 +139,57 @@ def erosion_rules() -> list[str]:
     ]
 
 
-def run(project: Path, tests: list[str], cores: int) -> tuple[float, dict[str, float]]:
-    """Run Snakemake; returns seconds, and the peak memory in MB of each rule's process."""
+def run(project: Path, tests: list[str], cores: int) -> tuple[float, dict[str, dict]]:
+    """Run Snakemake; returns seconds, and what the process of each rule used."""
     targets = [f"results/{STUDY}/erosion/{test}.json" for test in tests]
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
-    command += ["--configfile", "study.yaml", "--allowed-rules", *erosion_rules(), "--", *targets]
+    command += ["--configfile", "study.yaml", "--nolock", "--rerun-incomplete"]
+    command += ["--allowed-rules", *erosion_rules(), "--", *targets]
     environment = os.environ | {"PYTHONPATH": str(project / "src")}
     start = time.monotonic()
     with (project / "snakemake.log").open("w") as log:
         process = subprocess.Popen(
             command, cwd=project, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
-        peaks: dict[str, float] = {}
+        kept = project / "used.json"
+        used: dict[str, dict] = json.loads(kept.read_text()) if kept.exists() else {}
         while process.poll() is None:
             time.sleep(POLL_S)
-            for name, peak in peaks_of_scripts(project):
-                peaks[name] = max(peak, peaks.get(name, 0.0))
+            for name, row in scripts_running(project):
+                before = used.get(name, row)
+                used[name] = {key: max(value, before[key]) for key, value in row.items()}
+            kept.write_text(json.dumps(used))
     if process.returncode:
         raise SystemExit((project / "snakemake.log").read_text()[-3000:])
-    return time.monotonic() - start, peaks
+    return time.monotonic() - start, used
 
 
-def peaks_of_scripts(project: Path) -> list[tuple[str, float]]:
-    """Return rule and high-water mark (MB) of every running script of the project (Linux)."""
+def scripts_running(project: Path) -> list[tuple[str, dict[str, float]]]:
+    """Return rule, processor time and high-water mark of the project's running scripts (Linux)."""
     found = []
+    ticks = os.sysconf("SC_CLK_TCK")
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().decode(errors="replace")
             match = re.search(r"/\.snakemake/scripts/tmp\w+\.(\w+)\.py", command)
             if match and (folder / "cwd").resolve() == project.resolve():
-                status = (folder / "status").read_text()
-                found.append((match[1], int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024))
+                peak = re.search(r"VmHWM:\s+(\d+)", (folder / "status").read_text())[1]
+                # user and system time are the 12th and 13th fields after the name in parentheses
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                cpu = (int(fields[11]) + int(fields[12])) / ticks
+                found.append((match[1], {"cpu_s": cpu, "peak_mb": int(peak) / 1024}))
         except (OSError, TypeError):
             continue  # it ended meanwhile
     return found
 
 
-def measured(project: Path, peaks: dict[str, float]) -> dict[str, dict[str, float]]:
-    """Read what Snakemake measured of each rule."""
+def measured(project: Path, used: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """Add to what each rule used the time that Snakemake measured."""
     answer = {}
     for path in sorted((project / "logs" / STUDY / "benchmarks").glob("*.tsv")):
         head, values = (line.split("\t") for line in path.read_text().splitlines()[:2])
         row = dict(zip(head, values, strict=True))
-        answer[path.stem] = {
-            "seconds": float(row["s"]),
-            "cpu_s": float(row["cpu_time"]),
-            "peak_mb": peaks[path.stem],
-        }
+        answer[path.stem] = {"seconds": float(row["s"]), **used[path.stem]}
     return answer
 
 

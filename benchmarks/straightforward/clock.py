@@ -11,12 +11,14 @@ class Clock:
     """Adds up the seconds of named parts.
 
     A part may be repeated `of` times in the whole and measured `done` times only: every repetition
-    costs the same, so that the whole is `of / done` as much.
+    costs the same, so that the whole is `of / done` as much. `extrapolated` has the largest such
+    factor of each part that was not measured whole.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.variants: dict[str, float] = {}
+        self.extrapolated: dict[str, float] = {}
 
     @contextlib.contextmanager
     def part(
@@ -28,6 +30,8 @@ class Clock:
         spent = (time.process_time() - start) * of / done
         parts = self.variants if variant else self.seconds
         parts[name] = parts.get(name, 0.0) + spent
+        if of > done:
+            self.extrapolated[name] = max(of / done, self.extrapolated.get(name, 1.0))
 
     @property
     def total(self) -> float:

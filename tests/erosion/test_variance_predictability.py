@@ -58,10 +58,12 @@ def test_what_comes_on_top_never_sees_the_test_stimuli():
     rng = np.random.default_rng(3)
     x, known, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 2)), rng.normal(size=(30, 1))
     fold = folds(30, 3, rng)
-    found = variance_prediction.on_top(x, known, y, fold)
+    found = variance_prediction.on_top([x], known, y, fold)[1]
+    alone = variance_prediction.on_top([], known, y, fold)[0]
+    np.testing.assert_array_equal(alone, variance_prediction.held_out(known, y, fold))
     changed = y.copy()
     changed[fold == 0] += 100
-    again = variance_prediction.on_top(x, known, changed, fold)
+    again = variance_prediction.on_top([x], known, changed, fold)[1]
     np.testing.assert_allclose(again[fold == 0], found[fold == 0])
     assert not np.allclose(again[fold == 1], found[fold == 1])
 
@@ -74,10 +76,12 @@ def test_r2_and_its_resampling():
     mean = np.array([y[fold != f].mean() for f in fold])
     expected = 1 - np.sum((y - predicted) ** 2) / np.sum((y[:, 0] - mean) ** 2)
     assert variance_prediction.r2(errors)[0] == pytest.approx(expected)
+    scored = variance_prediction.score(y, predicted, fold)
+    assert scored.r2[0] == pytest.approx(expected)
     weights = rng.integers(0, 3, (1, 20)).astype(float)
     chosen = np.repeat(np.arange(20), weights[0].astype(int))
     expected = variance_prediction.r2(errors[:, chosen])[0]
-    assert variance_prediction.r2_resampled(errors, weights)[0] == pytest.approx(expected)
+    assert variance_prediction.r2_resampled(scored.errors, weights)[0] == pytest.approx(expected)
 
 
 def test_leave_one_out_errors_equal_refitting():

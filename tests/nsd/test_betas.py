@@ -583,6 +583,23 @@ def test_chosen_rows_are_those_of_the_whole(extract, seed):
     assert none.nsd_id.size == 0
 
 
+@pytest.mark.parametrize("layout", [{"chunks": (5, 64)}, {}])
+@pytest.mark.parametrize("voxels", [[], [0, 63, 64, 200, 299], [150], [255, 256, 298]])
+def test_only_chunks_that_hold_a_region_are_read(tmp_path, layout, voxels):
+    voxels = np.array(voxels, dtype=int)
+    values = np.random.default_rng(1).normal(size=(5, 300))
+    with h5py.File(tmp_path / "e.h5", "w") as file:
+        data = file.create_dataset("betas", data=values, **layout)
+        found, columns = np.empty((5, voxels.size)), 0
+        for part, span in betas._spans(voxels, data):
+            found[:, part] = data[:, span][:, voxels[part] - span.start]
+            columns += span.stop - span.start
+    np.testing.assert_array_equal(found, values[:, voxels])
+    width = 64 if layout else 300
+    held = np.unique(voxels // width)
+    assert columns == sum(min(width, 300 - width * chunk) for chunk in held)
+
+
 def test_region_voxels_are_indices_into_the_extract(extract):
     path, _ = extract()
     with h5py.File(path, "r") as file:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from brainworth.erosion import responses as shared
-from brainworth.erosion import variance
+from brainworth.erosion import rotated_grams, variance
 from brainworth.erosion.variance_nulls import random_rotations
 
 # Stimuli whose contrasts are rotated into one another; the time grows with them. After both
@@ -204,7 +204,8 @@ def surrogates(
     # Data and surrogates are all rotated, by rotations of one law, from the same hidden point, so
     # that they are exchangeable (Besag & Clifford 1989, Biometrika 76, 633-642).
     back = [(block, _rotations(rng, 1, block.size)[0]) for block in [*outer, *inner]]
-    hidden = [_rotated(region.values, back) for region in regions]
+    pairs = rotated_grams.wanted(inner, outer)
+    hidden = [_hidden(region, back, pairs) for region in regions]
     first, second = _contrasts_of_three(layout)
     places = [_places(block, first, second) for block in outer]
     kept: list[list[tuple[np.ndarray, ...]]] = [[] for _ in regions]
@@ -217,10 +218,46 @@ def surrogates(
         for number, (region, values) in enumerate(zip(regions, hidden, strict=True)):
             squares = np.zeros((m, len(values), 1 + region.members.shape[1]))
             products = np.zeros((m, first.size))
-            _add_rotated(values, region.members, turns, places, squares, products)
+            if _by_gram(region):
+                _from_gram(values, turns, pairs, places, squares, products)
+            else:
+                _add_rotated(values, region.members, turns, places, squares, products)
             found = _measured(region, squares, products, first, second)
             kept[number].append(keep(number, found))
     return [tuple(np.concatenate(column) for column in zip(*parts, strict=True)) for parts in kept]
+
+
+def _by_gram(region: Region) -> bool:
+    """Say whether all that is asked of a region follows from inner products of its contrasts."""
+    return region.members.size == 0 and region.n_voxels >= _FEWEST_FOR_GRAM
+
+
+def _hidden(
+    region: Region, back: list[tuple[np.ndarray, np.ndarray]], pairs: rotated_grams.Wanted
+) -> np.ndarray:
+    """Return rotated contrasts (D, V), or their inner products in the order of `pairs` (D, D)."""
+    values = _rotated(region.values, back)
+    if not _by_gram(region):
+        return values
+    values = values[pairs.order]
+    return values @ values.T
+
+
+def _from_gram(
+    gram: np.ndarray,
+    turns: list[list[tuple[np.ndarray, np.ndarray]]],
+    pairs: rotated_grams.Wanted,
+    places: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    squares: np.ndarray,
+    products: np.ndarray,
+) -> None:
+    """Do what `_add_rotated` does from the inner products of contrasts, where K is 0."""
+    inner, outer = turns
+    grams = rotated_grams.rotated(gram, [turn for _, turn in inner], pairs)
+    for number, ((block, turn), (here, one, other)) in enumerate(zip(outer, places, strict=True)):
+        half = turn @ grams[:, number, : block.size, : block.size]
+        squares[:, block, 0] = np.einsum("mij,mij->mi", half, turn)
+        products[:, here] = np.einsum("mij,mij->mi", half[:, one], turn[:, other])
 
 
 def _add_rotated(
@@ -244,34 +281,18 @@ def _add_rotated(
     """
     inner, outer = turns
     m = len(squares)
-    by_voxel = members.size > 0 or values.shape[1] < _FEWEST_FOR_GRAM
     at_once = max(1, _CELLS // min(_TILE, values.shape[1]))
     for start in range(0, m, at_once):
         draws = slice(start, min(start + at_once, m))
-        grams = [0.0] * len(outer)
         for left in range(0, values.shape[1], _TILE):
             tile = slice(left, left + _TILE)
             mixed = np.empty((draws.stop - start, *values[:, tile].shape), dtype=np.float32)
             for block, turn in inner:
                 mixed[:, block] = turn[draws] @ values[block, tile]
-            for number, ((block, turn), (here, one, other)) in enumerate(
-                zip(outer, places, strict=True)
-            ):
-                own = mixed[:, block]
-                if by_voxel:
-                    own = turn[draws] @ own
-                    squares[draws, block] += _squares(own, members[tile])
-                    products[draws, here] += np.einsum("miv,miv->mi", own[:, one], own[:, other])
-                else:
-                    grams[number] = grams[number] + own @ own.swapaxes(1, 2)
-        if not by_voxel:
-            # Inner products of contrasts are rotated in place of their many voxels.
-            for (block, turn), (here, one, other), gram in zip(outer, places, grams, strict=True):
-                half = turn[draws] @ gram
-                squares[draws, block, 0] = np.einsum("mij,mij->mi", half, turn[draws])
-                products[draws, here] = np.einsum(
-                    "mij,mij->mi", half[:, one], turn[draws][:, other]
-                )
+            for (block, turn), (here, one, other) in zip(outer, places, strict=True):
+                own = turn[draws] @ mixed[:, block]
+                squares[draws, block] += _squares(own, members[tile])
+                products[draws, here] += np.einsum("miv,miv->mi", own[:, one], own[:, other])
 
 
 def _blocks(layout: variance.Contrasts, rng: np.random.Generator) -> list[np.ndarray]:

@@ -22,7 +22,6 @@ subjects tells the two apart, adjusted for the schedule that they share (`varian
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 
 from brainworth.erosion import responses as shared
 from brainworth.erosion.compiled import kernel
@@ -50,13 +49,15 @@ def draw_all(
     """
     subject = trials.subject
     null = {"rotation": rotation_null(products, n, stream(seed, "variance", "rotation", subject))}
+    exchanged = []
     for name in NULLS[1:]:
         session = trials.session if name == "exchange_within_session" else None
         rng = stream(seed, "variance", name, subject)
         # The same exchanges in every region.
-        exchanged = exchanges(trials.stimulus, session, n, rng)
-        profiles = [exchange_null(item, exchanged) for item in products]
-        null[name] = np.stack(profiles, axis=1)
+        exchanged.append(exchanges(trials.stimulus, session, n, rng))
+    both = np.concatenate(exchanged)
+    profiles = np.stack([exchange_null(item, both) for item in products], axis=1)
+    null |= dict(zip(NULLS[1:], np.split(profiles, [n]), strict=True))
     return null
 
 
@@ -151,20 +152,44 @@ def _residual_products(products: Products) -> np.ndarray:
     """
     counts = products.degrees + 1
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    rows, columns, weights = [], [], []
+    # The contrasts that make up a trial, and their weights: 0 where a stimulus has fewer.
+    contrast = np.zeros((counts.sum(), counts.max() - 1), dtype=np.intp)
+    weight = np.zeros(contrast.shape)
     start = 0
     for step in range(1, counts.max()):
         # Contrasts come in rounds: trial `step` of a stimulus against the mean of those before.
         has = np.flatnonzero(counts > step)
         scale = np.sqrt(step / (step + 1) * counts[has] / (counts[has] - 1))
         for k in range(step + 1):
-            rows.append(start + np.arange(has.size))
-            columns.append(first[has] + k)
-            weights.append(scale if k == step else -scale / step)
+            contrast[first[has] + k, step - 1] = start + np.arange(has.size)
+            weight[first[has] + k, step - 1] = scale if k == step else -scale / step
         start += has.size
-    places = (np.concatenate(columns), np.concatenate(rows))
-    back = sparse.csr_array((np.concatenate(weights), places), (counts.sum(), start))
-    return back @ (back @ products.gram).T
+    answer = np.empty((len(weight), len(weight)))
+    _combined(products.gram, contrast, weight, answer)
+    return answer
+
+
+@kernel
+def _combined(gram, contrast, weight, answer):  # pragma: no cover
+    """Fill answer with the inner products of weighted sums of contrasts, one a row of `contrast`.
+
+    Parameters
+    ----------
+    contrast, weight : arrays of shape (T, K)
+    answer : array of shape (T, T)
+    """
+    n, k = contrast.shape
+    row = np.empty(gram.shape[1])
+    for t in range(n):
+        row[:] = weight[t, 0] * gram[contrast[t, 0]]
+        for a in range(1, k):
+            row += weight[t, a] * gram[contrast[t, a]]
+        # twice the arithmetic of one triangle, but no column of it is written
+        for u in range(n):
+            total = 0.0
+            for a in range(k):
+                total += weight[u, a] * row[contrast[u, a]]
+            answer[t, u] = total
 
 
 @kernel

@@ -32,9 +32,9 @@ from brainworth.erosion.variance_predictors import (
     ALONE,
     PATTERNS,
     STEPS,
-    Errors,
     Predicted,
     Seen,
+    Step,
     predict,
     see,
 )
@@ -300,18 +300,17 @@ def _why(name: str, found: list[tuple[Seen, dict, Predicted]]) -> str:
     return ONE_VOXEL if all(seen.n_voxels == 1 for seen, _, _ in found) else FEW_THREE
 
 
-def _step(used: list[list[Errors]], weights: np.ndarray, interval: float) -> tuple[dict, tuple]:
+def _step(used: list[list[Step]], weights: np.ndarray, interval: float) -> tuple[dict, tuple]:
     """Return R2 and its increment, averaged over subjects, and the increment's null."""
     total, added, drawn_total, drawn_added = [], [], [], []
-    for errors in (one for subject in used for one in subject):
-        before, after = prediction.r2(errors.before), prediction.r2(errors.after)
-        total.append(after)
-        added.append(after - before)
-        counts = weights[:, errors.stimuli]
+    for step in (one for subject in used for one in subject):
+        total.append(step.after.r2)
+        added.append(step.after.r2 - step.before.r2)
+        counts = weights[:, step.stimuli]
         counts = np.where(counts.sum(axis=1, keepdims=True) == 0, 1, counts)
-        after = prediction.r2_resampled(errors.after, counts)
+        after = prediction.r2_resampled(step.after.errors, counts)
         drawn_total.append(after)
-        drawn_added.append(after - prediction.r2_resampled(errors.before, counts))
+        drawn_added.append(after - prediction.r2_resampled(step.before.errors, counts))
     estimate, null = np.split(np.mean(added, axis=0), [1])
     row = {
         "r2": {

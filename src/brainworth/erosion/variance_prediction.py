@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import linalg
 
@@ -9,6 +11,22 @@ from brainworth import ridge
 
 #: Coarser than `ridge.ALPHAS`, since every surrogate chooses its own.
 ALPHAS = np.logspace(-3, 4, 8)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How well targets are predicted; the first target is the data, the others are surrogates.
+
+    Attributes
+    ----------
+    r2 : array of shape (T,)
+        Held-out R2 of every target.
+    errors : array of shape (2, I)
+        From `squared_errors`, of the data only: errors of all targets would take gigabytes.
+    """
+
+    r2: np.ndarray
+    errors: np.ndarray
 
 
 def components(patterns: np.ndarray, most: int) -> np.ndarray:
@@ -58,17 +76,30 @@ def ladder(steps: list[np.ndarray], targets: np.ndarray, fold: np.ndarray) -> li
 
 
 def on_top(
-    x: np.ndarray, nuisances: np.ndarray, targets: np.ndarray, fold: np.ndarray
-) -> np.ndarray:
-    """Predict held-out targets from nuisances, and what they leave of the training targets from x.
+    extra: list[np.ndarray], nuisances: np.ndarray, targets: np.ndarray, fold: np.ndarray
+) -> list[np.ndarray]:
+    """Predict held-out targets from nuisances, and what they leave of the training targets.
 
     Both steps see the training stimuli only.
+
+    Parameters
+    ----------
+    extra : list of arrays of shape (I, P)
+        Each is judged by itself.
+
+    Returns
+    -------
+    list of arrays of shape (I, T)
+        From the nuisances alone, then with each of `extra` on top of them.
     """
-    answer = np.empty_like(targets)
+    answer = [np.empty_like(targets) for _ in range(1 + len(extra))]
     for number in np.unique(fold):
         test = fold == number
         predicted = _predict(nuisances, targets[~test], test)
-        answer[test] = predicted[test] + _predict(x, targets[~test] - predicted[~test], test)[test]
+        answer[0][test] = predicted[test]
+        rest = targets[~test] - predicted[~test]
+        for x, values in zip(extra, answer[1:], strict=True):
+            values[test] = predicted[test] + _predict(x, rest, test)[test]
     return answer
 
 
@@ -90,7 +121,13 @@ def r2(errors: np.ndarray) -> np.ndarray:
     return 1 - errors[0].sum(axis=0) / errors[1].sum(axis=0)
 
 
+def score(targets: np.ndarray, predicted: np.ndarray, fold: np.ndarray) -> Scored:
+    """Compare predictions with targets, both (I, T)."""
+    errors = squared_errors(targets, predicted, fold)
+    return Scored(r2(errors), errors[..., 0].copy())
+
+
 def r2_resampled(errors: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the R2 of the data (the first target) in bootstrap samples (B, I), shape (B,)."""
-    own, mean = errors[:, :, 0]
+    """Return the R2 of one target, from errors (2, I), in bootstrap samples (B, I), shape (B,)."""
+    own, mean = errors
     return 1 - (weights @ own) / (weights @ mean)

@@ -30,11 +30,12 @@ from brainworth.erosion import responses as shared
 from brainworth.erosion import schedule, variance, variance_halves
 from brainworth.erosion.shared_variance import log_profile, sampling_variance
 from brainworth.erosion.variance_prediction import (
+    Scored,
     components,
     held_out,
     ladder,
     on_top,
-    squared_errors,
+    score,
     standardised,
 )
 from brainworth.stats import stream
@@ -69,19 +70,18 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Squared errors of a step: predictions without it, with it, and the training mean's.
+class Step:
+    """Predictions without a step and with it.
 
     Attributes
     ----------
-    before, after : array of shape (2, I, T)
-        From `squared_errors`; the first target is the data, the others are surrogates.
+    before, after : Scored
     stimuli : array of int
-        Which stimuli these I are.
+        Which stimuli were predicted.
     """
 
-    before: np.ndarray
-    after: np.ndarray
+    before: Scored
+    after: Scored
     stimuli: np.ndarray
 
 
@@ -91,13 +91,13 @@ class Predicted:
 
     Attributes
     ----------
-    steps : dict from str to list of Errors
+    steps : dict from str to list of Step
         Several where predictors and target change roles; their R2 are averaged.
     sampling : array of shape (I,)
         What sampling adds to the variance of the log profile.
     """
 
-    steps: dict[str, list[Errors]]
+    steps: dict[str, list[Step]]
     sampling: np.ndarray
 
 
@@ -210,35 +210,35 @@ def _region(
     whole = sum(weight * profile for weight, profile in zip(share, profiles, strict=True))
     logs = log_profile(whole, degrees)
     target = logs.T
-    steps: dict[str, list[Errors]] = {}
-    nothing = squared_errors(target, held_out(np.empty((len(target), 0)), target, fold), fold)
-    before = nothing
-    predicted = ladder(nuisances, target, fold)
-    for name, values in zip(NUISANCES, predicted, strict=True):
-        after = squared_errors(target, values, fold)
-        steps[name] = [Errors(before, after, everything)]
-        before = after
+    steps: dict[str, list[Step]] = {}
     known = np.hstack(nuisances)
+    more = {}
     if others:
-        scores = components(np.hstack([seen.scores for seen in others]), n_components)
-        mean = np.mean([seen.logs for seen in others], axis=0)[:, None]
-        for name, x in (("others_patterns", scores), ("others_variance", mean)):
-            after = squared_errors(target, on_top(x, known, target, fold), fold)
-            steps[name] = [Errors(before, after, everything)]
+        more = {
+            "others_patterns": components(
+                np.hstack([seen.scores for seen in others]), n_components
+            ),
+            "others_variance": np.mean([seen.logs for seen in others], axis=0)[:, None],
+        }
+    all_nuisances, *with_others = on_top(list(more.values()), known, target, fold)
+    before = score(target, held_out(np.empty((len(target), 0)), target, fold), fold)
+    for name, values in zip(
+        NUISANCES, [*ladder(nuisances[:-1], target, fold), all_nuisances], strict=True
+    ):
+        after = score(target, values, fold)
+        steps[name] = [Step(before, after, everything)]
+        before = after
+    for name, values in zip(more, with_others, strict=True):
+        steps[name] = [Step(before, score(target, values, fold), everything)]
     if len(parts) == 2:
         patterns = shared.mean_patterns(item)
         steps["own_patterns"] = []
         for own, other in ((0, 1), (1, 0)):
             target = log_profile(profiles[other], degrees).T
-            base = held_out(known, target, fold)
             x = components(patterns[:, parts[own]], n_components)
-            steps["own_patterns"].append(
-                Errors(
-                    squared_errors(target, base, fold),
-                    squared_errors(target, on_top(x, known, target, fold), fold),
-                    everything,
-                )
-            )
+            both = on_top([x], known, target, fold)
+            scored = [score(target, values, fold) for values in both]
+            steps["own_patterns"].append(Step(*scored, everything))
         three = np.flatnonzero(degrees == 2)
         if three.size >= shared.MIN_STIMULI:
             # as many of these stimuli in each fold
@@ -254,7 +254,7 @@ def _other_trials(
     three: np.ndarray,
     fold: np.ndarray,
     n_components: int,
-) -> list[Errors]:
+) -> list[Step]:
     """Predict the difference of two repetitions in one half from the third in the other half."""
     order = np.argsort(item.stimulus, kind="stable")
     first = np.searchsorted(item.stimulus[order], three)
@@ -267,11 +267,5 @@ def _other_trials(
         patterns = item.values[order[first + odd]][:, parts[0]]
         predicted = held_out(components(patterns, n_components), target, fold)
         nothing = held_out(np.empty((len(target), 0)), target, fold)
-        answer.append(
-            Errors(
-                squared_errors(target, nothing, fold),
-                squared_errors(target, predicted, fold),
-                three,
-            )
-        )
+        answer.append(Step(score(target, nothing, fold), score(target, predicted, fold), three))
     return answer
