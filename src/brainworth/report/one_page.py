@@ -142,14 +142,16 @@ def _befs(evidence: Evidence, size: float) -> list[Flowable]:
 
 
 def _encoder(evidence: Evidence, size: float) -> list[Flowable]:
-    if not evidence.encoder:
+    """Return what is in the abstract; a chapter of its own has the tables of ablations."""
+    parts = [part for part in evidence.encoder if part in encoder_chapter.IN_ABSTRACT]
+    if not parts:
         return []
     rows = [
         [
             f"<b>{question}</b>",
             layout.sentence_case(encoder_chapter.SECTIONS[part].glance(evidence, name)),
         ]
-        for part in evidence.encoder
+        for part in parts
         for name, question in encoder_chapter.SECTIONS[part].QUESTIONS.items()
     ]
     columns = [Column("Question", "left", wraps=True), Column("Answer here", "left", wraps=True)]
@@ -158,7 +160,7 @@ def _encoder(evidence: Evidence, size: float) -> list[Flowable]:
         " of claims of its chapter."
     )
     found = tables.table(None, caption, columns, rows, sizes=(size,), split=True)
-    return from_results(found, evidence.names(*(f"encoder_{part}" for part in evidence.encoder)))
+    return from_results(found, evidence.names(*(f"encoder_{part}" for part in parts)))
 
 
 def _name(test: str) -> str:
