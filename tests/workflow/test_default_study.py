@@ -13,8 +13,8 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     project = copy_project(tmp_path_factory.mktemp("default"))
-    # the encoder has tests of its own, and nothing here depends on it
-    project.write_study({"encoder": {"run": False}})
+    # the tables of ablations have tests of their own
+    project.write_study({"encoder": {"parts": ["linear", "chasm"]}})
     project.snakemake("--cores", "2", "results", "planted")
     return project.data("simulated")
 
@@ -106,12 +106,12 @@ def test_true_variance(data):
             assert region["mean"]["cv"][null]["p"] == pytest.approx(1 / 1001)
 
 
+def with_interval(estimate, interval) -> str:
+    return f"{estimate:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
 def readme_rows(data) -> list[str]:
     """Return the rows of the README's table, as the results have them."""
-
-    def with_interval(estimate, interval):
-        return f"{estimate:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
-
     planted = data["erosion/planted.json"]
     variance = {item["region"]: item for item in data["erosion/heteroscedasticity.json"]["regions"]}
     true_cv2 = {item["region"]: item["true_cv2"] for item in planted["heteroscedasticity"]}
@@ -218,9 +218,43 @@ def readme_summary(data) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in rows]
 
 
+def readme_encoder(data) -> list[str]:
+    """Return the rows of the README's table of the encoder: voxel r and r2/NC, a pair a subject."""
+    names = {
+        "true_features": "ridge on the features that responses were made of",
+        "ridge": "ridge on Gabor features",
+        "chasm": "CHASMBrain on Gabor features",
+        "global_only": "ridge on their global vector alone",
+    }
+    rows = []
+    for name, label in names.items():
+        part = "chasm" if name == "chasm" else "linear"
+        cells = [label]
+        for subject in ("subj01", "subj05"):
+            found = data[f"encoder/{part}_{subject}.json"]["rows"]
+            (voxels,) = (row["voxels"] for row in found if row["row"] == name)
+            for each in (voxels["r_mean"], voxels["share_of_ceiling"]["unclipped"]):
+                cells.append(with_interval(each["estimate"], each["interval"]))
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def test_the_encoder_between_nothing_and_the_truth(data):
+    for subject in ("subj01", "subj05"):
+        linear = {row["row"]: row for row in data[f"encoder/linear_{subject}.json"]["rows"]}
+        chasm = data[f"encoder/chasm_{subject}.json"]
+        true = linear["true_features"]["voxels"]["share_of_ceiling"]["unclipped"]
+        assert true["estimate"] > 0.9
+        assert true["interval"][0] < 1 < true["interval"][1]
+        (row,) = chasm["rows"]
+        assert row["voxels"]["mse"]["interval"][1] < row["voxels"]["mse_zero"]["interval"][0]
+        assert row["voxels"]["r_mean"]["interval"][0] > 0.3
+        assert [each["second"] for each in chasm["differences"]] == ["ridge"]
+
+
 def test_the_readme_shows_these_results(data):
     readme = (ROOT / "README.md").read_text()
-    for row in [*readme_rows(data), *readme_summary(data)]:
+    for row in [*readme_rows(data), *readme_summary(data), *readme_encoder(data)]:
         assert row in readme
     matched = data["data/matching.json"]["n_matched"]
     assert f"{matched} shared stimuli seen at least twice by everybody" in readme
