@@ -81,8 +81,10 @@ def table(
     ]
     backbones, rows, found = [], [], {}
     gathered: list[str] = []
+    images = None
     for name, kind, sources in _backbones(settings):
         if sources != gathered:
+            images = None  # of the last sources, gigabytes: let go of before the next are read
             images = backbone.gather(
                 read,
                 [(subjects[source], labels[source]) for source in sources],
