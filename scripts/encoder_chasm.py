@@ -29,7 +29,7 @@ with job(snakemake) as given:
     torch.set_num_threads(1)
     settings = {name: given[f"encoder.{name}"] for name in SECTIONS}
     responses = targets.read(Path(snakemake.input.targets))
-    features = store.read(Path(snakemake.input.features), responses.nsd_id)
+    features = store.read(Path(snakemake.input.features), responses.nsd_id, half=True)
     atlas = None
     if settings["clusters"]["kind"] == "atlas":
         where = settings["clusters"]["atlas"]

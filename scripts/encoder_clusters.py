@@ -18,7 +18,7 @@ with job(snakemake) as given:
     torch.set_num_threads(1)
     settings = {name: given[f"encoder.{name}"] for name in SECTIONS}
     responses = targets.read(Path(snakemake.input.targets))
-    features = store.read(Path(snakemake.input.features), responses.nsd_id)
+    features = store.read(Path(snakemake.input.features), responses.nsd_id, half=True)
     checkpoints = Path(snakemake.params.checkpoints) / "cluster_table"
     plan = comparison.Plan(
         settings,

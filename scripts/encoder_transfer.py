@@ -42,7 +42,7 @@ with job(snakemake) as given:
         checkpoints,
         progress=True,
     )
-    read = functools.partial(store.read, Path(snakemake.input.features))
+    read = functools.partial(store.read, Path(snakemake.input.features), half=True)
     most = given["encoder.ablations.max_train_images"]
     found = transfer.table(read, responses, labels, most, plan)
     write_result(snakemake, given, given["study"], found)

@@ -40,33 +40,44 @@ def read(ids):
     return Features(ids.astype(np.int64), global_[ids], tokens[ids], layers, "gabor", "")
 
 
-def maps(seed, n_local=1.0, n_global=1.0):
-    """Draw the maps of a subject: of tokens (P, C) to early voxels, of the vector to higher ones.
+def inputs(features):
+    """Return what responses are linear in: tokens, place by place, and the vector; SD 1."""
+    flat = (features.tokens.reshape(len(features.tokens), -1) + 1) * 2
+    return np.hstack([flat, (features.global_ - 1) / 2])
 
-    Within a cluster of five voxels, weights are alike.
-    """
+
+def alike(rng, n_in, n_voxels=V):
+    """Draw weights (n_in, n_voxels) that are alike in each cluster of five voxels."""
+    cluster = rng.normal(size=(n_in, n_voxels // 5))
+    return np.repeat(cluster, 5, axis=1) + 0.3 * rng.normal(size=(n_in, n_voxels))
+
+
+def apart(seed):
+    """Draw weights of `inputs`: early voxels depend on tokens only, higher ones on the vector."""
     rng = np.random.default_rng(seed)
-
-    def alike(n_in):
-        cluster = rng.normal(size=(n_in, V // 10))
-        return np.repeat(cluster, 5, axis=1) + 0.3 * rng.normal(size=(n_in, V // 2))
-
-    return n_local * alike(P * C), n_global * alike(G)
+    weights = np.zeros((P * C + G, V))
+    weights[: P * C, : V // 2] = alike(rng, P * C, V // 2)
+    weights[P * C :, V // 2 :] = alike(rng, G, V // 2)
+    return weights
 
 
-def subject(name="subj01", seed=1, weights=None, noise=1.0, n_train=400, shuffled=False):
+def together(seed):
+    """Draw weights of `inputs`: of each early voxel, as much of both; of higher ones the same."""
+    rng = np.random.default_rng(seed)
+    half = alike(rng, P * C + G, V // 2)
+    half[: P * C] *= np.sqrt(G / (P * C))
+    return np.hstack([half, half])
+
+
+def subject(name="subj01", seed=1, weights=None, noise=1.0, n_train=400):
     """Return features and targets; half of the voxels are early, half higher."""
     rng = np.random.default_rng([seed, 7])
     others = 100 + rng.permutation(N_IMAGES - 100)[: n_train + 80]
     ids = np.concatenate([np.sort(others[:n_train]), np.sort(others[n_train:]), np.arange(100)])
     split = np.repeat([0, 1, 2], [n_train, 80, 100]).astype(np.int8)
     features = read(ids)
-    early, higher = maps(seed) if weights is None else weights
-    flat = (features.tokens.reshape(len(ids), -1) + 1) * 2
-    signal = np.hstack([flat @ early, (features.global_ - 1) / 2 @ higher])
+    signal = inputs(features) @ (apart(seed) if weights is None else weights)
     signal /= signal.std(axis=0)
-    if shuffled:
-        signal = rng.permutation(signal)
     trials = signal[:, None] + noise * rng.normal(size=(len(ids), 3, V))
     test = np.flatnonzero(split == 2)
     values = trials.mean(axis=1).astype(np.float32)

@@ -79,6 +79,34 @@ def test_test_images_are_not_looked_at_in_training(data):
             assert torch.equal(each, other.parts[part][name])
 
 
+def test_half_precision_and_the_order_of_rows_change_nothing():
+    features, responses = fitting.subject()
+    half = replace(features, tokens=features.tokens.astype(np.float16))
+    single = replace(features, tokens=half.tokens.astype(np.float32))
+    settings = fitting.SETTINGS["clusters"]
+    wanted = chasm.prepare(single, responses, settings, seed=5)
+    found = chasm.prepare(half, responses, settings, seed=5)
+    # Parts that are not one block are copied, and hold the same images.
+    mixed = np.random.default_rng(1).permutation(len(responses.split))
+    of_rows = {name: getattr(responses, name)[mixed] for name in ("nsd_id", "split", "values")}
+    again = chasm.prepare(
+        replace(
+            half, **{name: getattr(half, name)[mixed] for name in ("nsd_id", "global_", "tokens")}
+        ),
+        replace(responses, **of_rows),
+        settings,
+        seed=5,
+    )
+    for part, tensors in wanted.parts.items():
+        order = np.argsort(mixed[again.rows[part]])
+        for name, each in tensors.items():
+            assert torch.equal(each, found.parts[part][name])
+            torch.testing.assert_close(each, again.parts[part][name][order], atol=1e-5, rtol=1e-5)
+    for name, scaling in wanted.scaling.items():
+        for each, other in zip(scaling, found.scaling[name], strict=True):
+            assert torch.equal(each, other)
+
+
 def test_channels_that_do_not_vary_are_zero():
     features, responses = fitting.subject()
     features.global_[:, 2] = 7

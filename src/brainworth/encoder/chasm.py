@@ -107,7 +107,8 @@ def prepare(
     Parameters
     ----------
     features : Features
-        Row i belongs to row i of `targets`.
+        Row i belongs to row i of `targets`. Tokens in half precision, as the file has them, give
+        the same and take half the memory.
     targets : Targets
     settings : mapping
         Section ``clusters`` of the configuration.
@@ -141,18 +142,18 @@ def prepare(
         )
     scaled = store.standardise(features, rows["train"])
     scaling = {
-        "global": _scaling(features.global_, scaled.global_),
-        "tokens": _scaling(features.tokens, scaled.tokens),
+        "global": _scaling(features.global_, rows["train"]),
+        "tokens": _scaling(features.tokens, rows["train"]),
     }
     values = np.asarray(targets.values, dtype=np.float32)
     rois = clusters.aggregate(values, labels, settings["top"]).astype(np.float32)
     parts = {
         name: {
-            "global": torch.from_numpy(scaled.global_[chosen]),
-            "tokens": torch.from_numpy(scaled.tokens[chosen]),
-            "mean_token": torch.from_numpy(scaled.tokens[chosen].mean(axis=1)),
-            "rois": torch.from_numpy(rois[chosen]),
-            "voxels": torch.from_numpy(values[chosen]),
+            "global": torch.from_numpy(_take(scaled.global_, chosen)),
+            "tokens": torch.from_numpy(_take(scaled.tokens, chosen)),
+            "mean_token": torch.from_numpy(_take(scaled.tokens, chosen).mean(axis=1)),
+            "rois": torch.from_numpy(_take(rois, chosen)),
+            "voxels": torch.from_numpy(_take(values, chosen)),
         }
         for name, chosen in rows.items()
     }
@@ -387,26 +388,21 @@ def _voxels(model: nn.Module, part: Batch, rois: Tensor, device: torch.device | 
     return predict(model, call, given, device=device)
 
 
-def _scaling(raw: np.ndarray, scaled: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return the centre and gain that standardised each channel, from its extremes.
+def _take(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return rows, ascending; without a copy if none is left out between: tokens fill gigabytes."""
+    first, last = int(rows[0]), int(rows[-1])
+    return values[first : last + 1] if last - first + 1 == len(rows) else values[rows]
+
+
+def _scaling(raw: np.ndarray, train_rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return the centre and gain that standardise each channel, both 0 if it does not vary.
 
     Parameters
     ----------
-    raw, scaled : arrays of shape (..., channels)
-
-    Returns
-    -------
-    tensors of shape (channels,)
-        Both 0 for channels that do not vary.
+    raw : array of shape (N, ..., channels)
+    train_rows : array of int
     """
-    raw, scaled = (each.reshape(-1, each.shape[-1]) for each in (raw, scaled))
-    channel = np.arange(raw.shape[1])
-    top, bottom = raw.argmax(axis=0), raw.argmin(axis=0)
-    rise = (scaled[top, channel] - scaled[bottom, channel]).astype(float)
-    run = (raw[top, channel] - raw[bottom, channel]).astype(float)
-    varies = rise > 0
-    gain = np.where(varies, rise / np.where(varies, run, 1), 0)
-    centre = raw[bottom, channel] - scaled[bottom, channel] / np.where(varies, gain, 1)
+    centre, gain = store.scale_of(raw, train_rows)
     return tuple(
-        torch.from_numpy(each.astype(np.float32)) for each in (np.where(varies, centre, 0), gain)
+        torch.from_numpy(each.astype(np.float32)) for each in (np.where(gain > 0, centre, 0), gain)
     )

@@ -4,6 +4,11 @@ The map is learned by gradient descent, as published ("head"), or by ridge regre
 of the target's training images. What the backbone is worth shows against three controls: one that
 was trained on the target itself, one that was not trained at all, and ridge regression on the
 features without any backbone (global vector and mean token).
+
+What is transferred is the map from images to features that responses depend on, not responses. A
+source whose responses are another linear map of the same features is therefore no null: its
+backbone learns these features all the same. One that depends on features of other inputs is; of
+the same inputs, a trained backbone may serve better than an untrained one even so.
 """
 
 from __future__ import annotations
@@ -76,8 +81,10 @@ def table(
     ]
     backbones, rows, found = [], [], {}
     gathered: list[str] = []
+    images = None
     for name, kind, sources in _backbones(settings):
         if sources != gathered:
+            images = None  # of the last sources, gigabytes: let go of before the next are read
             images = backbone.gather(
                 read,
                 [(subjects[source], labels[source]) for source in sources],
