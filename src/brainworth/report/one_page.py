@@ -39,7 +39,7 @@ def page(evidence: Evidence) -> list[Flowable]:
     parts = [layout.heading(TITLE), layout.body(*_opening(evidence))]
     for size in SIZES:
         # flowables remember how they were set, so each try gets its own
-        found = [*_erosion(evidence, size), *_befs(evidence, size), *_encoder(evidence, size)]
+        found = [*_erosion(evidence, size), *_befs(evidence, size), *_encoder(evidence)]
         if _height([*parts, *found]) <= layout.HEIGHT - TITLE_HEIGHT:
             break
     return [*parts, *found, PageBreak()]
@@ -141,26 +141,13 @@ def _befs(evidence: Evidence, size: float) -> list[Flowable]:
     return from_results(found, evidence.names(*(f"befs_{part}" for part in evidence.befs)))
 
 
-def _encoder(evidence: Evidence, size: float) -> list[Flowable]:
-    """Return what is in the abstract; a chapter of its own has the tables of ablations."""
-    parts = [part for part in evidence.encoder if part in encoder_chapter.IN_ABSTRACT]
-    if not parts:
+def _encoder(evidence: Evidence) -> list[Flowable]:
+    """Return a sentence; what its chapter is asked has a table of its own after the claims."""
+    if "chasm" not in evidence.encoder:
         return []
-    rows = [
-        [
-            f"<b>{question}</b>",
-            layout.sentence_case(encoder_chapter.SECTIONS[part].glance(evidence, name)),
-        ]
-        for part in parts
-        for name, question in encoder_chapter.SECTIONS[part].QUESTIONS.items()
-    ]
-    columns = [Column("Question", "left", wraps=True), Column("Answer here", "left", wraps=True)]
-    caption = (
-        f"<b>{encoder_chapter.TITLE}</b> Published statements {cite('chasm')} stand in the table"
-        " of claims of its chapter."
-    )
-    found = tables.table(None, caption, columns, rows, sizes=(size,), split=True)
-    return from_results(found, evidence.names(*(f"encoder_{part}" for part in parts)))
+    said = encoder_chapter.SECTIONS["chasm"].abstract(evidence)
+    found = [layout.body(f"<b>{encoder_chapter.TITLE}</b> {said}.")]
+    return from_results(found, evidence.names("encoder_chasm"))
 
 
 def _name(test: str) -> str:
