@@ -107,7 +107,7 @@ rule encoder_linear:
     conda:
         ENV
     resources:
-        mem_mb=for_tokens(4000, 2),
+        mem_mb=for_tokens(5000, 2),
     params:
         config=keys(
             *("seed", "interval"),
