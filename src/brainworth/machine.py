@@ -38,7 +38,8 @@ def libraries(constraints: Path) -> list[Finding]:
         r"^([\w.-]+)==([^\s;]+)", constraints.read_text(encoding="utf-8"), re.MULTILINE
     ):
         try:
-            installed = importlib.metadata.version(name)
+            # what a build adds to its version, such as +cpu, is no other version
+            installed = importlib.metadata.version(name).partition("+")[0]
         except importlib.metadata.PackageNotFoundError:
             continue  # an extra that was not asked for
         n += 1

@@ -35,8 +35,11 @@ def tree(tmp_path):
     """A tree of NSD's names and sizes; the session files are holes behind a signature."""
     folder = tmp_path / "tree"
     study = config.load(REPOSITORY / "config.yaml").model_copy(update={"subjects": SUBJECTS})
-    data = study.data.model_copy(update={"sessions": 2})
-    for key in plan.objects_of(study.model_copy(update={"data": data})):
+    change = {
+        "data": study.data.model_copy(update={"sessions": 2}),
+        "encoder": study.encoder.model_copy(update={"run": False}),
+    }
+    for key in plan.objects_of(study.model_copy(update=change)):
         path = folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         subject = registry.betas_subject(key)
@@ -63,7 +66,9 @@ def examine(checkout, capsys):
     def run(**data):
         data = {"accept_nsd_terms": True, "sessions": 2, "backoff_s": 0.001} | data
         (checkout / "study.yaml").write_text(
-            yaml.safe_dump({"study": "mine", "subjects": SUBJECTS, "data": data})
+            yaml.safe_dump(
+                {"study": "mine", "subjects": SUBJECTS, "data": data, "encoder": {"run": False}}
+            )
         )
         base, study = str(checkout / "config.yaml"), str(checkout / "study.yaml")
         status = cli.main(["doctor", study, "--base", base])

@@ -204,8 +204,12 @@ def test_rows_of_the_ledger_are_rows_of_the_tables(claims):
         "encoder_streams": {*stream_table.VARIANTS, *stream_table.RETRAINED},
         "encoder_clusters": {
             cluster_table.name_of(each)
-            for each in cluster_table.combinations(
-                ["sequential", "compact", "atlas"], [10, 30, 100], [0.7, 1.0]
+            for size in (10, 30, 100)
+            for each in cluster_table.variants(
+                {"kind": "sequential", "size": size, "top": 0.7},
+                ["compact", "atlas"],
+                [],
+                [1.0],
             )
         },
         "encoder_transfer": {
