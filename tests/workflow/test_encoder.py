@@ -223,7 +223,13 @@ def test_one_configuration_key(encoded, key):
 def test_what_is_printed_follows(encoded):
     try:
         encoded.write_study(merged({"encoder": {"diffusion": {"samples": 3}}}))
-        assert encoded.planned() == {"encoder_stage2", "figure_encoder", "claims", "paper", "paper_html"}
+        assert encoded.planned() == {
+            "encoder_stage2",
+            "figure_encoder",
+            "claims",
+            "paper",
+            "paper_html",
+        }
     finally:
         encoded.write_study(SMALL)
 
