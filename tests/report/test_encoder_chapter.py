@@ -112,6 +112,16 @@ def test_all_parts_are_there(text):
     assert "None" not in text
 
 
+def test_the_page_of_verdicts_has_its_sentence(found, text):
+    """On the first page, which the abstract follows."""
+    first = text[: text.index("Abstract")]
+    assert f"{TITLE} " in first
+    for each in found["chasm"]:
+        assert cell(each["rows"][0]["voxels"]["r_mean"]) in first
+    # the foot of the second page comes first in its text
+    assert "page 3 of" not in first
+
+
 @pytest.mark.parametrize("part", encoder_study.PARTS)
 def test_each_part_alone(found, write, part):
     alone = write({part: found[part]})
