@@ -145,7 +145,7 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
         strong = (excess > 0) & (root > 0)
         kept = int(np.argmin(strong)) if not strong.all() else kept
         if not kept:
-            return _nothing(d)
+            return nothing(d)
         signal = (excess[:kept] + np.sqrt(root[:kept])) / 2
         cosine = (signal**2 - p * hidden.square) / (signal * (signal + hidden.total))
         cosine = np.clip(cosine, 0.05, 1.0)
@@ -184,7 +184,8 @@ def detectable(strengths: np.ndarray, n: int, p: int, square: float) -> int:
     return int(np.count_nonzero(n * np.asarray(strengths) > np.sqrt(p * square)))
 
 
-def _nothing(d: int) -> EffectiveBrain:
+def nothing(d: int) -> EffectiveBrain:
+    """Return a brain without latents."""
     empty = np.zeros((0, 0))
     return EffectiveBrain(d, 0, np.zeros(0), empty, empty, empty, np.zeros(0))
 
