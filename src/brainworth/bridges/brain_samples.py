@@ -17,6 +17,8 @@ from brainworth.nsd import betas
 
 #: Stands for all voxels of the extract.
 ALL = "all"
+#: Groups of images whose noise is kept apart, for the error of their mean.
+GROUPS = 10
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class BrainSamples:
         0-based 73K ids of the images, ascending, each once.
     values : array of shape (N, V), float32
         z-scored betas of the first trial of each.
-    trial_noise : array of shape (V,)
-        Variance of a trial about the mean of its image, from repetitions.
-    n_repeated : int
+    trial_noise : array of shape (GROUPS, V)
+        Variance of a trial about the mean of its image, from repetitions of every tenth image.
+    n_repeated : array of shape (GROUPS,)
         Trials beyond the first that it is from.
     shared : array of int
         0-based 73K ids of the images that all subjects were to see, of which trials are left out.
@@ -46,7 +48,7 @@ class BrainSamples:
     nsd_id: np.ndarray
     values: np.ndarray
     trial_noise: np.ndarray
-    n_repeated: int
+    n_repeated: np.ndarray
     shared: np.ndarray
     regions: dict[str, np.ndarray]
     ijk: np.ndarray
@@ -91,7 +93,7 @@ def read(path: Path, regions: list[str]) -> BrainSamples:
         place = np.full(len(ids), -1)
         place[own] = np.arange(own.sum())
         values = np.empty((int(own.sum()), len(ijk)), dtype=np.float32)
-        squares, n_repeated = np.zeros(len(ijk)), 0
+        squares, n_repeated = np.zeros((GROUPS, len(ijk))), np.zeros(GROUPS, dtype=int)
         is_first = np.zeros(len(image), dtype=bool)
         is_first[first] = True
         for number in np.unique(session):
@@ -101,21 +103,22 @@ def read(path: Path, regions: list[str]) -> BrainSamples:
             here = is_first[rows] & (target >= 0)
             values[target[here]] = block[here]
             again = ~is_first[rows] & (target >= 0)
-            if again.any():
+            for group in range(GROUPS):
+                some = again & (target % GROUPS == group)
                 # a first trial comes before its repetitions, so that it has been read
-                differences = block[again] - values[target[again]]
-                squares += np.einsum("ij,ij->j", differences, differences, dtype=np.float64)
-                n_repeated += int(again.sum())
-    if n_repeated < 2:
+                differences = block[some] - values[target[some]]
+                squares[group] += np.einsum("ij,ij->j", differences, differences, dtype=np.float64)
+                n_repeated[group] += int(some.sum())
+    if not n_repeated.all():
         raise BrainworthError(
-            f"{subject}: no image was shown twice, and the noise of a trial cannot be known; use "
-            "more sessions (data.sessions)"
+            f"{subject}: {n_repeated.sum()} trials repeat an image, too few to know the noise of a "
+            "trial; use more sessions (data.sessions)"
         )
     return BrainSamples(
         subject=subject,
         nsd_id=ids[own],
         values=values,
-        trial_noise=squares / (2 * n_repeated),
+        trial_noise=squares / (2 * n_repeated[:, None]),
         n_repeated=n_repeated,
         shared=ids[~own],
         regions=chosen,
