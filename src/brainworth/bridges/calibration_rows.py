@@ -429,7 +429,7 @@ def _log_mean(brain: EffectiveBrain, k: int) -> float:
 
 
 def _planted_share(true, study: Any, number: int) -> float | None:
-    if true is None:
+    if true is None or study.true_beta is None:
         return None
     beta = study.true_beta[:, number]
     return true.misalignment(beta) / float(beta @ beta)
