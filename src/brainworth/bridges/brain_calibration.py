@@ -1,7 +1,9 @@
 """Calibrate the brain of the theory from one set of samples, with errors from leaving out blocks.
 
 Everything comes from the samples given: what whitens the noise, the rank, the brain. Two halves of
-a subject's images are thus calibrated without knowing of each other.
+a subject's images are thus calibrated without knowing of each other. What whitens the noise is from
+the residuals of every other block, and how much noise there is then from those of the others, as
+noise looks whiter than it is to what was fitted to it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainworth.befs import stage1, value
+from brainworth.befs import value
 from brainworth.befs.value import Worth
 from brainworth.bridges import brain_model, brain_moments, brain_noise
 from brainworth.bridges.brain_model import Alignment, EffectiveBrain, HiddenNoise, TaskEstimate
@@ -75,7 +77,11 @@ def calibrate(
         See `brain_moments.choose_rank`.
     """
     raw = brain_moments.fit(brain_moments.total(parts))
-    whitening = brain_noise.whiten(brain_noise.residuals(raw, x, r), raw.degrees)
+    fitted = ~measures_noise(block)
+    whitening = brain_noise.whiten(
+        brain_noise.residuals(raw, x[fitted], r[fitted]),
+        round(raw.degrees * fitted.mean()),
+    )
     white = [
         whitening.moments(part, r[block == number]) for number, part in enumerate(parts)
     ]
@@ -93,19 +99,26 @@ def calibrate(
     hidden = None
     brain = brain_model.nothing(x.shape[1])
     if rank:
-        within = brain_model.noise_within(found, whitening, r, rank)
-        hidden = brain_model.hidden_noise(found, whitening, x, r, rank, float(np.trace(within)))
+        rows = measures_noise(block)
+        within = brain_model.noise_within(found, whitening, x[rows], r[rows], rank)
+        hidden = brain_model.hidden_noise(found, whitening, x[rows], r[rows], rank)
         brain = brain_model.estimate(found, within, hidden)
     return Calibration(brain, raw, found, whitening, hidden, curves, rank, without)
 
 
+def measures_noise(block: np.ndarray) -> np.ndarray:
+    """Say of which samples the residuals tell how much noise there is; the others whiten it."""
+    return block % 2 == 1
+
+
 def leave_out(
-    given: Calibration, r: np.ndarray, block: np.ndarray
+    given: Calibration, x: np.ndarray, r: np.ndarray, block: np.ndarray
 ) -> list[tuple[Fit, EffectiveBrain]]:
-    """Calibrate without each block; whitening and rank stay."""
+    """Calibrate without each block; whitening, rank and hidden noise stay."""
     answer = []
     for number, found in enumerate(given.without):
-        within = brain_model.noise_within(found, given.whitening, r[block != number], given.rank)
+        rows = measures_noise(block) & (block != number)
+        within = brain_model.noise_within(found, given.whitening, x[rows], r[rows], given.rank)
         answer.append((found, brain_model.estimate(found, within, given.hidden)))
     return answer
 
@@ -128,13 +141,13 @@ def predict(
     n_brain, n_task : arrays that broadcast
         Samples; an intercept takes one of each, which theory does not count.
     """
-    overlap = stage1.resummed(brain, np.asarray(n_brain) - 1, task.direction)
+    overlap = brain_model.overlap(brain, np.asarray(n_brain) - 1, task.direction)
     return value.of_overlap(overlap, task.task(), n_brain, np.asarray(n_task) - 1)
 
 
 def missed(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
     """Return the expected squared length of a task that n_brain samples leave out."""
-    overlap = stage1.resummed(brain, np.asarray(n_brain) - 1, task.direction)
+    overlap = brain_model.overlap(brain, np.asarray(n_brain) - 1, task.direction)
     return overlap.missed(task.task())
 
 
@@ -145,7 +158,7 @@ def draw_variance(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -
     directions outside, its cross term with the misaligned part has variance 4 m0 alpha / p, and its
     own square 2 alpha^2 / p.
     """
-    overlap = stage1.resummed(brain, np.asarray(n_brain) - 1, task.direction)
+    overlap = brain_model.overlap(brain, np.asarray(n_brain) - 1, task.direction)
     given = task.task()
     alpha = given.aligned * overlap.aligned
     return (4 * given.misalignment * alpha + 2 * alpha**2) / brain.p

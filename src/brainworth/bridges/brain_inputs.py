@@ -122,11 +122,12 @@ def whiten(features: ImageFeatures, fitted: np.ndarray, dimensions: int) -> Inpu
     transform = gain[:, None] * axes[:, :d] / np.sqrt(variances[:d])
     white = (features.values - mean) @ transform
     chosen = white[fitted]
+    squares = chosen**2
     return Inputs(
         x=white,
         transform=transform,
         covariance=(values - mean).T @ chosen / n,
         share=float(variances[:d].sum() / variances.sum()),
         n_fitted=n,
-        kurtosis=np.mean(chosen**4, axis=0) / np.mean(chosen**2, axis=0) ** 2 - 3,
+        kurtosis=np.mean(squares**2, axis=0) / np.mean(squares, axis=0) ** 2 - 3,
     )

@@ -11,12 +11,13 @@ that law are not counted as latents.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from brainworth.befs import stage1
 from brainworth.befs.model import Task
+from brainworth.befs.overlap import Overlap
 from brainworth.bridges.brain_moments import Fit, of_samples
 from brainworth.bridges.brain_noise import Whitening, residuals
 
@@ -24,6 +25,8 @@ from brainworth.bridges.brain_noise import Whitening, residuals
 HALF_ROWS = 600
 #: Rounds of taking the noise within the columns of B apart from that outside.
 ROUNDS = 4
+#: Largest loss by which noise is taken to grow: a latent as weak as this is as good as not seen.
+MOST_LOST = 0.98
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,24 @@ class EffectiveBrain:
         """Dimension of the subspace of inputs that the brain ignores."""
         return self.d - self.k
 
+    def among(self, n: float) -> EffectiveBrain:
+        """Return the brain as n samples show it, with all noise from selecting k directions.
+
+        Of the squared cosine of a learned direction, a share ``delta = d tr(S^2) / (n b)^2`` is
+        lost to noise outside of the columns of B. `befs.stage1` closes the series in delta after
+        its first term, which is enough where latents are strong; here it is summed, to 1 / (1 -
+        delta), as single regions have latents near the threshold of 1.
+        """
+        loss = np.minimum(self.d * np.diag(self.selection) / n**2, MOST_LOST)
+        root = np.sqrt(1 / (1 - loss))
+        grown = self.gamma + self.selection / max(n - self.k - 1, 1)
+        return replace(
+            self, gamma=grown * np.outer(root, root), selection=np.zeros((self.k, self.k))
+        )
+
 
 def hidden_noise(
-    found: Fit, whitening: Whitening, x: np.ndarray, r: np.ndarray, k: int, trace_seen: float
+    found: Fit, whitening: Whitening, x: np.ndarray, r: np.ndarray, k: int
 ) -> HiddenNoise:
     """Estimate the noise outside of the columns of B.
 
@@ -88,39 +106,43 @@ def hidden_noise(
         Of white recordings.
     whitening : Whitening
     x, r : arrays of shape (N, d) and (N, V)
-        Samples that `found` is of; `r` not whitened.
+        Samples of `found` that `whitening` is not from; `r` not whitened.
     k : int
-    trace_seen : float
-        Trace of the noise within the columns of B.
     """
-    total = max(found.noise_total - trace_seen, 0.0)
-    half = min(HALF_ROWS, len(x) // 2)
-    rows = slice(0, 2 * half)
-    left = residuals(found, x[rows], whitening.apply(r[rows]))
+    left = residuals(found, x, whitening.apply(r))
     seen = found.channels(k).astype(left.dtype)
     left -= (left @ seen) @ seen.T
-    products = left[:half] @ left[half:].T
     # residuals of samples i and j share h_ij, the hat matrix of the fit
-    white = (x[rows] - found.mean_x) @ found.basis
-    share = 1 / (found.n + 1)
-    hat = white[:half] @ white[half:].T + share
-    leverage = 1 - np.einsum("ij,ij->i", white, white) - share
-    own, mixed = leverage[:half].sum() * leverage[half:].sum(), float(np.sum(hat**2))
-    found_square = float(np.sum(products.astype(np.float64) ** 2))
+    white = (x - found.mean_x) @ found.basis
+    free = 1 - np.einsum("ij,ij->i", white, white) - 1 / (found.n + 1)
+    total = float(np.einsum("ij,ij->", left, left, dtype=np.float64) / free.sum())
+    half = min(HALF_ROWS, len(x) // 2)
+    first, second = slice(0, half), slice(half, 2 * half)
+    hat = white[first] @ white[second].T + 1 / (found.n + 1)
+    own, mixed = free[first].sum() * free[second].sum(), float(np.sum(hat**2))
+    products = left[first] @ left[second].T
+    found_square = float(np.einsum("ij,ij->", products, products, dtype=np.float64))
     square = (found_square - mixed * total**2) / (own + mixed)
     return HiddenNoise(total, max(square, 0.0))
 
 
 def noise_within(
-    found: Fit, whitening: Whitening, r: np.ndarray, k: int
+    found: Fit, whitening: Whitening, x: np.ndarray, r: np.ndarray, k: int
 ) -> np.ndarray:
-    """Return the covariance of the noise along the estimated columns of B, shape (k, k)."""
-    along = r @ whitening.pull(found.channels(k)).astype(r.dtype)
-    along = along.astype(np.float64)
-    along -= along.mean(axis=0)
-    covariance = (along.T @ along - np.diag(found.strength[:k])) / found.degrees
-    values, axes = np.linalg.eigh(covariance)
-    return (axes * np.maximum(values, 0)) @ axes.T
+    """Return the covariance of the noise along the estimated columns of B, shape (k, k).
+
+    Parameters
+    ----------
+    x, r : arrays of shape (N, d) and (N, V)
+        Samples of `found`; `r` not whitened.
+    """
+    directions = found.channels(k)
+    along = (r @ whitening.pull(directions).astype(r.dtype)).astype(np.float64)
+    along -= found.mean_r @ directions
+    white = (x - found.mean_x) @ found.basis
+    along -= white[:, :k] * np.sqrt(found.strength[:k])
+    free = len(x) - np.sum(white**2) - len(x) / (found.n + 1)
+    return along.T @ along / free
 
 
 def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBrain:
@@ -134,13 +156,14 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
     hidden : HiddenNoise
     """
     d, k = len(found.basis), len(within)
+    total = hidden.total + float(np.trace(within))
     per_channel = hidden.square / hidden.total if hidden.total > 0 else 0.0
     noise = np.diag(within).copy()
     kept = k
     for _ in range(ROUNDS):
         p = d - kept
         # what noise adds to a squared singular value, in its place and by mixing directions
-        excess = found.strength[:kept] - found.noise_total - p * noise[:kept]
+        excess = found.strength[:kept] - total - p * noise[:kept]
         root = excess**2 - 4 * p * hidden.square
         strong = (excess > 0) & (root > 0)
         kept = int(np.argmin(strong)) if not strong.all() else kept
@@ -280,6 +303,16 @@ class Alignment:
         return Task(float(np.clip(self.misalignment, 0, signal)), signal / self.noise, signal)
 
 
+def overlap(brain: EffectiveBrain, n: np.ndarray, direction: np.ndarray | None) -> Overlap:
+    """Return how subspaces learned from n samples (less one for the means) lie to the brain's."""
+    sizes = np.atleast_1d(np.asarray(n, dtype=float))
+    each = [stage1.resummed(brain.among(size), np.array([size]), direction) for size in sizes.flat]
+    names = [item.name for item in fields(Overlap)][2:]
+    arrays = (np.concatenate([getattr(one, name) for one in each]) for name in names)
+    found = Overlap(brain.d, brain.k, *arrays)
+    return found.reshaped(*np.shape(n))
+
+
 def align(found: Fit, brain: EffectiveBrain, task: TaskEstimate) -> Alignment:
     """Estimate how much of a task the brain ignores.
 
@@ -290,7 +323,7 @@ def align(found: Fit, brain: EffectiveBrain, task: TaskEstimate) -> Alignment:
     learned = found.subspace(k)[:, :k]
     missed = float(beta @ beta) - float(np.sum((learned.T @ beta) ** 2)) - p * task.error
     direction = _direction(found, brain, task, missed)
-    law = stage1.resummed(brain, found.n, direction)
+    law = overlap(brain, found.n, direction)
     aligned, ignored = float(law.aligned), float(law.misaligned)
     slope = ignored - aligned
     error = 4 * task.error * max(missed, 0.0) + 2 * p * task.error**2

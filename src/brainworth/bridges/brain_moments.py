@@ -14,6 +14,9 @@ from scipy.linalg import cholesky, solve_triangular
 
 from brainworth.errors import BrainworthError
 
+#: Inputs vary in a direction if by more than this share of their largest variance.
+_RANK = 1e-9
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -151,13 +154,18 @@ def fit(moments: Moments) -> Fit:
         )
     mean_x, mean_r = moments.x / moments.n, moments.r / moments.n
     products, square = moments.about(mean_x, mean_r)
+    spread = moments.xx - moments.n * np.outer(mean_x, mean_x)
     try:
-        lower = cholesky(moments.xx - moments.n * np.outer(mean_x, mean_x), lower=True)
+        lower = cholesky(spread, lower=True)
+        pivots = np.diag(lower) ** 2
+        dependent = pivots.min() < _RANK * pivots.max()
     except np.linalg.LinAlgError:
+        dependent = True
+    if dependent:
         raise BrainworthError(
             f"the {d} inputs are linearly dependent over {moments.n} brain samples; lower "
             "bridges.calibration.dimensions"
-        ) from None
+        )
     rotated = solve_triangular(lower, products, lower=True)
     strength, rotation = np.linalg.eigh(rotated @ rotated.T)
     strength, rotation = np.maximum(strength[::-1], 0), rotation[:, ::-1]

@@ -24,6 +24,10 @@ MOST_FACTORS = 40
 MOST_ROWS = 3000
 #: A component stands out if its eigenvalue is so much above the largest of chance.
 MARGIN = 1.05
+#: Rounds of taking what components share out of the variance of channels, and the largest change of
+#: its logarithm that needs no further round.
+ROUNDS = 6
+SETTLED = 0.1
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,30 @@ def whiten(left: np.ndarray, degrees: int) -> Whitening:
             f"voxel {still[0]} of the region is a linear function of the inputs in every brain "
             "sample, without any noise; check the betas"
         )
-    scale = np.sqrt(variance)
+    unique = variance
+    for _ in range(ROUNDS):
+        scale = np.sqrt(unique)
+        values, axes, bulk = _factors(left, scale, degrees)
+        # what components leave of the variance of each channel, not of the standardised ones
+        shared = (axes**2 * np.maximum(values - bulk, 0)).sum(axis=1)
+        last, unique = unique, variance - np.minimum(shared * unique, 0.95 * variance)
+        if np.max(np.abs(np.log(unique / (last * bulk)))) < SETTLED:
+            break
+    ratio = n_channels / (degrees * min(len(left), MOST_ROWS) / len(left))
+    apart = values / bulk
+    true = (apart + 1 - ratio + np.sqrt(np.maximum((apart + 1 - ratio) ** 2 - 4 * apart, 0))) / 2
+    # variance along an estimated component: part of it is that of the component
+    excess = np.maximum(true - 1, np.sqrt(ratio))
+    known = (1 - ratio / excess**2) / (1 + ratio / excess)
+    along = np.maximum(true, 1.0) * known + 1 - known
+    return Whitening(scale * np.sqrt(bulk), axes, along**-0.5)
+
+
+def _factors(
+    left: np.ndarray, scale: np.ndarray, degrees: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return eigenvalues and axes that stand out, and the mean of the other eigenvalues."""
+    n_channels = left.shape[1]
     rows = left[:MOST_ROWS] / scale.astype(left.dtype)
     freedom = degrees * len(rows) / len(left)
     smaller = rows.T @ rows if n_channels <= len(rows) else rows @ rows.T
@@ -114,20 +141,14 @@ def whiten(left: np.ndarray, degrees: int) -> Whitening:
         smaller.astype(np.float64) / freedom, subset_by_index=(size - most, size - 1)
     )
     values, vectors = values[::-1], vectors[:, ::-1]
-    ratio = n_channels / freedom
-    bulk, q = 1.0, 0
-    while q < most and values[q] > MARGIN * bulk * (1 + np.sqrt(ratio)) ** 2:
+    total = float(np.einsum("ij,ij->", rows, rows, dtype=np.float64)) / freedom
+    edge = MARGIN * (1 + np.sqrt(n_channels / freedom)) ** 2
+    bulk, q = total / n_channels, 0
+    while q < most and q < n_channels - 1 and values[q] > edge * bulk:
         q += 1
-        bulk = (n_channels - values[:q].sum()) / max(n_channels - q, 1)
-    values, vectors = values[:q], vectors[:, :q]
+        bulk = (total - values[:q].sum()) / (n_channels - q)
+    vectors = np.asarray(vectors[:, :q], dtype=np.float64)
     if n_channels > len(rows):
         vectors = rows.T @ vectors
         vectors /= np.linalg.norm(vectors, axis=0)
-    # variance along an estimated component: part of it is that of the component
-    apart = values / bulk
-    true = (apart + 1 - ratio + np.sqrt(np.maximum((apart + 1 - ratio) ** 2 - 4 * apart, 0))) / 2
-    true = np.maximum(true, 1.0)
-    excess = np.maximum(true - 1, np.sqrt(ratio))
-    shared = (1 - ratio / excess**2) / (1 + ratio / excess)
-    along = true * shared + 1 - shared
-    return Whitening(scale * np.sqrt(bulk), np.asarray(vectors, dtype=float), along**-0.5)
+    return values[:q], np.asarray(vectors, dtype=np.float64), bulk

@@ -219,7 +219,15 @@ def _subject(
     inputs = brain_inputs.whiten(features, fitted, settings["dimensions"])
     d = inputs.x.shape[1]
     n = len(division.brain)
-    n_brain = np.array([int(share * n) for share in settings["brain_fractions"]])
+    block = folds(n, settings["n_blocks"], named("blocks"))
+    half = int(np.bincount(block >= settings["n_blocks"] // 2).min())
+    # shares of up to a half are of two equal halves, so that each has as many subsets
+    n_brain = np.array(
+        [
+            int(2 * share * half) if share <= 0.5 else int(share * n)
+            for share in settings["brain_fractions"]
+        ]
+    )
     if min(n_brain) < d + 3:
         raise BrainworthError(
             f"{samples.subject}: the least of bridges.calibration.brain_fractions makes "
@@ -254,7 +262,7 @@ def _subject(
         inputs=inputs,
         x=inputs.x[features.rows(samples.nsd_id[division.brain])],
         rows=division.brain,
-        block=folds(n, settings["n_blocks"], named("blocks")),
+        block=block,
         n_brain=n_brain,
         n_task=n_task,
         names=tasks.names,
@@ -338,7 +346,7 @@ def _region(
     }
     if not whole.brain.k:
         return answer | {"gamma": None, "tasks": [], "null": None}
-    left_out = brain_calibration.leave_out(whole, r, block)
+    left_out = brain_calibration.leave_out(whole, x, r, block)
     rows, alignments = calibration_rows.predictions(whole, left_out, study, planted)
     measured = _test(study, r, parts)
     answer |= {

@@ -124,7 +124,7 @@ def shares(
     k = whole.brain.k
     if k:
         plain = Whitening(np.ones(len(voxels)), np.zeros((len(voxels), 0)), np.zeros(0))
-        inside = float(np.trace(brain_model.noise_within(whole.raw, plain, r, k)))
+        inside = float(np.trace(brain_model.noise_within(whole.raw, plain, study.x, r, k)))
         outside = (whole.raw.noise_total - inside) / max(len(voxels) - k, 1)
         answer["latent"] = (inside - k * outside) / whole.raw.noise_total
     if planted is not None:
@@ -436,7 +436,7 @@ def _planted_share(true, study: Any, number: int) -> float | None:
 
 
 def _task_log_error(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
-    overlap = stage1.resummed(brain, n_brain - 1, task.direction)
+    overlap = brain_model.overlap(brain, n_brain - 1, task.direction)
     slope = overlap.misaligned - overlap.aligned
     return np.abs(slope) * task.task_error / overlap.missed(task.task())
 
