@@ -12,6 +12,7 @@ that law are not counted as latents.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,16 +32,28 @@ MOST_LOST = 0.98
 
 @dataclass(frozen=True)
 class HiddenNoise:
-    """Noise of the channels: traces of its covariance and of the square of that.
+    """Noise of the channels outside of the columns of B.
 
     Attributes
     ----------
     total, square : float
-        Outside of the columns of B.
+        Traces of its covariance and of the square of that.
+    uneven : float
+        Squared coefficient of variation over trials of the variance of noise.
     """
 
     total: float
     square: float
+    uneven: float = 0.0
+
+    def mixing(self, n: float) -> float:
+        """Return the variance with which noise mixes two directions of the inputs in n samples.
+
+        It is `square` if all trials have the same noise. Trials with more noise than others pull
+        all channels at once, which adds the square of the trace, by 1/n (derived here; the theory
+        has even noise).
+        """
+        return self.square + self.uneven * self.total**2 / n
 
 
 @dataclass(frozen=True)
@@ -56,20 +69,27 @@ class EffectiveBrain:
         units of the noise of a channel.
     gamma : array of shape (k, k)
         Effective noise of the latents.
-    selection, cross : arrays of shape (k, k)
-        Noise of the next order; white noise has no `cross`.
+    hidden : HiddenNoise
     seen : array of shape (k,)
         Squared cosine of each direction of the inputs with the one that it estimates.
+    selection, cross : arrays of shape (k, k)
+        Noise of the next order, which is 0 here: `among` takes it into gamma, and white noise has
+        no `cross`.
     """
 
     d: int
     k: int
     strengths: np.ndarray
     gamma: np.ndarray
-    selection: np.ndarray
-    cross: np.ndarray
+    hidden: HiddenNoise
     seen: np.ndarray
-    isotropic: bool = False
+    isotropic: ClassVar[bool] = False
+
+    @property
+    def selection(self) -> np.ndarray:
+        return np.zeros((self.k, self.k))
+
+    cross = selection
 
     @property
     def p(self) -> int:
@@ -80,16 +100,15 @@ class EffectiveBrain:
         """Return the brain as n samples show it, with all noise from selecting k directions.
 
         Of the squared cosine of a learned direction, a share ``delta = d tr(S^2) / (n b)^2`` is
-        lost to noise outside of the columns of B. `befs.stage1` closes the series in delta after
+        lost to noise outside of the columns of B (`HiddenNoise.mixing` in the place of the trace,
+        as trials differ in noise). `befs.stage1` closes the series in delta after
         its first term, which is enough where latents are strong; here it is summed, to 1 / (1 -
         delta), as single regions have latents near the threshold of 1.
         """
-        loss = np.minimum(self.d * np.diag(self.selection) / n**2, MOST_LOST)
-        root = np.sqrt(1 / (1 - loss))
-        grown = self.gamma + self.selection / max(n - self.k - 1, 1)
-        return replace(
-            self, gamma=grown * np.outer(root, root), selection=np.zeros((self.k, self.k))
-        )
+        selection = self.hidden.mixing(n) / self.strengths**2
+        root = np.sqrt(1 / (1 - np.minimum(self.d * selection / n**2, MOST_LOST)))
+        grown = self.gamma + np.diag(selection / max(n - self.k - 1, 1))
+        return replace(self, gamma=grown * np.outer(root, root))
 
 
 def hidden_noise(
@@ -122,8 +141,11 @@ def hidden_noise(
     own, mixed = free[first].sum() * free[second].sum(), float(np.sum(hat**2))
     products = left[first] @ left[second].T
     found_square = float(np.einsum("ij,ij->", products, products, dtype=np.float64))
-    square = (found_square - mixed * total**2) / (own + mixed)
-    return HiddenNoise(total, max(square, 0.0))
+    square = max((found_square - mixed * total**2) / (own + mixed), 0.0)
+    lengths = np.einsum("ij,ij->i", left, left, dtype=np.float64) / free
+    # of even noise, lengths vary by chance
+    uneven = lengths.var(ddof=1) / total**2 - 2 * square / total**2
+    return HiddenNoise(total, square, max(float(uneven), 0.0))
 
 
 def noise_within(
@@ -158,19 +180,20 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
     d, k = len(found.basis), len(within)
     total = hidden.total + float(np.trace(within))
     per_channel = hidden.square / hidden.total if hidden.total > 0 else 0.0
+    mixing = hidden.mixing(found.n)
     noise = np.diag(within).copy()
     kept = k
     for _ in range(ROUNDS):
         p = d - kept
         # what noise adds to a squared singular value, in its place and by mixing directions
         excess = found.strength[:kept] - total - p * noise[:kept]
-        root = excess**2 - 4 * p * hidden.square
+        root = excess**2 - 4 * p * mixing
         strong = (excess > 0) & (root > 0)
         kept = int(np.argmin(strong)) if not strong.all() else kept
         if not kept:
             return nothing(d)
         signal = (excess[:kept] + np.sqrt(root[:kept])) / 2
-        cosine = (signal**2 - p * hidden.square) / (signal * (signal + hidden.total))
+        cosine = (signal**2 - p * mixing) / (signal * (signal + hidden.total))
         cosine = np.clip(cosine, 0.05, 1.0)
         apart = np.diag(within)[:kept] - (1 - cosine) * per_channel
         noise = np.maximum(apart / cosine, 0.05 * np.diag(within)[:kept])
@@ -180,19 +203,18 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
     strengths = signal / found.n
     amplitude = np.sqrt(strengths)
     p = d - kept
-    seen = (signal**2 - p * hidden.square) / (signal * (signal + p * noise))
+    seen = (signal**2 - p * mixing) / (signal * (signal + p * noise))
     return EffectiveBrain(
         d=d,
         k=kept,
         strengths=strengths,
         gamma=_covariance(inside / np.outer(amplitude, amplitude)),
-        selection=np.diag(hidden.square / strengths**2),
-        cross=np.zeros((kept, kept)),
+        hidden=hidden,
         seen=np.clip(seen, 0.05, 1.0),
     )
 
 
-def detectable(strengths: np.ndarray, n: int, p: int, square: float) -> int:
+def detectable(strengths: np.ndarray, n: int, p: int, hidden: HiddenNoise) -> int:
     """Return how many latents are strong enough to be found in n brain samples.
 
     Parameters
@@ -201,16 +223,14 @@ def detectable(strengths: np.ndarray, n: int, p: int, square: float) -> int:
         B'B of white recordings, descending.
     n, p : int
         Brain samples and ignored inputs.
-    square : float
-        Trace of the square of the noise covariance.
+    hidden : HiddenNoise
     """
-    return int(np.count_nonzero(n * np.asarray(strengths) > np.sqrt(p * square)))
+    return int(np.count_nonzero(n * np.asarray(strengths) > np.sqrt(p * hidden.mixing(n))))
 
 
 def nothing(d: int) -> EffectiveBrain:
     """Return a brain without latents."""
-    empty = np.zeros((0, 0))
-    return EffectiveBrain(d, 0, np.zeros(0), empty, empty, empty, np.zeros(0))
+    return EffectiveBrain(d, 0, np.zeros(0), np.zeros((0, 0)), HiddenNoise(0.0, 0.0), np.zeros(0))
 
 
 def _covariance(matrix: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from scipy import stats as scipy_stats
 from scipy.linalg import cholesky, solve_triangular
 
 from brainworth.befs import stage1, stage2, value
+from brainworth.befs.overlap import Overlap
 from brainworth.bridges import brain_calibration, brain_model, calibration_planted
 from brainworth.bridges.brain_calibration import Calibration
 from brainworth.bridges.brain_model import Alignment, EffectiveBrain, TaskEstimate
@@ -151,11 +152,10 @@ def rank(whole: Calibration, study: Any, planted: PlantedVoxels | None) -> dict[
     if planted is not None:
         brain = calibration_planted.brain(planted, study.inputs, whole.whitening, 1)
         answer["planted_rank"] = brain.rank
-        square = whole.hidden.square if whole.hidden else float(len(whole.whitening.scale))
-        p = study.d - max(whole.brain.k, 1)
-        answer["planted_detectable"] = min(
-            brain.rank, brain_model.detectable(brain.strengths, whole.found.n, p, square)
-        )
+        if whole.hidden is not None:
+            p = study.d - whole.rank
+            strong = brain_model.detectable(brain.strengths, whole.found.n, p, whole.hidden)
+            answer["planted_detectable"] = min(brain.rank, strong)
     return answer
 
 
@@ -199,6 +199,8 @@ def predictions(
     without = [
         brain_calibration.align_all(found, brain, study.estimates) for found, brain in usable
     ]
+    # by how much each leaves out more or less of what the brain sees, on average over directions
+    lost = [brain_model.overlap(brain, study.n_brain - 1, None) for _, brain in usable]
     true = None
     if planted is not None:
         true = calibration_planted.brain(planted, study.inputs, whole.whitening, whole.brain.k)
@@ -207,13 +209,7 @@ def predictions(
         others = [each[number] for each in without]
         ignored = np.array([each.misalignment for each in others])
         error = np.hypot(float(brain_calibration.jackknife(ignored)), task.task_error)
-        logs = np.log(
-            [
-                brain_calibration.missed(brain, other, study.n_brain)
-                for (_, brain), other in zip(usable, others, strict=True)
-            ]
-        )
-        log_error = brain_calibration.jackknife(logs)
+        log_error = _log_errors(whole.brain, task, others, lost, study.n_brain)
         task_log_error = _task_log_error(whole.brain, task, study.n_brain)
         difficulty = float(stage1.difficulty(whole.brain, task.task(), task.direction))
         difficulties = np.array(
@@ -433,6 +429,24 @@ def _planted_share(true, study: Any, number: int) -> float | None:
         return None
     beta = study.true_beta[:, number]
     return true.misalignment(beta) / float(beta @ beta)
+
+
+def _log_errors(
+    brain: EffectiveBrain,
+    task: Alignment,
+    others: Sequence[Alignment],
+    lost: Sequence[Overlap],
+    n_brain: np.ndarray,
+) -> np.ndarray:
+    """Return standard errors of the logarithm of what is missed, by number of brain samples."""
+    mine = brain_model.overlap(brain, n_brain - 1, task.direction)
+    mean = brain_model.overlap(brain, n_brain - 1, None)
+    logs = []
+    for other, overlap in zip(others, lost, strict=True):
+        given = other.task()
+        aligned = np.minimum(mine.aligned * overlap.aligned / mean.aligned, 1.0)
+        logs.append(np.log(given.aligned * aligned + given.misalignment * overlap.misaligned))
+    return brain_calibration.jackknife(np.array(logs))
 
 
 def _task_log_error(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
