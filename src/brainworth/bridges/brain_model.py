@@ -201,7 +201,10 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
     inside = within[:kept, :kept] * scale
     inside[np.diag_indices(kept)] = noise
     strengths = signal / found.n
-    amplitude = np.sqrt(strengths)
+    # sampling spreads strengths apart, which makes the mean of their inverses too large
+    ratio = noise / strengths
+    spread = 1 + (kept + 1) * (1 + ratio + ratio.mean()) / found.n
+    amplitude = np.sqrt(strengths * spread)
     p = d - kept
     seen = (signal**2 - p * mixing) / (signal * (signal + p * noise))
     return EffectiveBrain(

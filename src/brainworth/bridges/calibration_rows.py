@@ -349,7 +349,7 @@ def null(
     excess = measured / predicted
     return {
         "n_shuffles": len(per_shuffle),
-        "ranks": found["ranks"],
+        "rank": found["rank"],
         "expected_missed": found["expected"],
         "missed_over_random": around(float(per_shuffle.mean()), spread, reach),
         "excess_over_random": around(
