@@ -8,8 +8,15 @@ import pytest
 
 from brainworth.befs import stage1
 from brainworth.befs.model import Task
-from brainworth.bridges import brain_calibration, brain_model, brain_moments, brain_noise
-from brainworth.bridges.brain_model import HiddenNoise, TaskEstimate
+from brainworth.bridges import (
+    brain_calibration,
+    brain_model,
+    brain_moments,
+    brain_noise,
+    task_alignment,
+)
+from brainworth.bridges.brain_model import HiddenNoise
+from brainworth.bridges.task_alignment import TaskEstimate
 from brainworth.errors import BrainworthError
 
 N = 600
@@ -189,10 +196,10 @@ def test_misalignment_is_covered(misalignment):
         if found.brain.k != brain.k:
             continue
         beta = planted_brains.task(seen, misalignment, np.random.default_rng([seed, 3]))
-        estimate = brain_model.align(found.found, found.brain, known(beta)).misalignment
+        estimate = task_alignment.align(found.found, found.brain, known(beta)).misalignment
         without = np.array(
             [
-                brain_model.align(fit, each, known(beta)).misalignment
+                task_alignment.align(fit, each, known(beta)).misalignment
                 for fit, each in brain_calibration.leave_out(found, x, r, block)
             ]
         )
@@ -210,7 +217,7 @@ def test_prediction_is_what_fresh_brain_samples_leave_out():
     for seed in range(8):
         brain, seen, _, _, _, found = calibrated(seed, noise=2.0)
         beta = planted_brains.task(seen, 0.2, np.random.default_rng([seed, 3]))
-        task = brain_model.align(found.found, found.brain, known(beta))
+        task = task_alignment.align(found.found, found.brain, known(beta))
         predicted = brain_calibration.missed(found.brain, task, n_brain)
         rng, measured = np.random.default_rng([seed, 4]), []
         for _ in range(20):
@@ -230,7 +237,7 @@ def test_spread_over_brain_data_sets():
     found = calibrated(1, noise=2.0)[-1]
     for misalignment in (0.0, 0.3):
         beta = planted_brains.task(seen, misalignment, np.random.default_rng(3))
-        task = brain_model.align(found.found, found.brain, known(beta))
+        task = task_alignment.align(found.found, found.brain, known(beta))
         rng, missed = np.random.default_rng(5), []
         for _ in range(300):
             x, r = planted_brains.samples(brain, seen, 150, rng)
@@ -275,9 +282,7 @@ def test_law_holds_for_weak_latents_and_uneven_noise(n, log_sd):
     d, k, n_channels = 40, 4, 400
     strengths, rng = np.geomspace(9, 3, k), np.random.default_rng(9)
     hidden = HiddenNoise(n_channels - k, n_channels - k, np.exp(log_sd**2) - 1)
-    brain = brain_model.EffectiveBrain(
-        d, k, strengths, np.diag(1 / strengths), hidden, np.ones(k)
-    )
+    brain = brain_model.EffectiveBrain(d, k, strengths, np.diag(1 / strengths), hidden, np.ones(k))
     lost = []
     for _ in range(60):
         x, r = rng.normal(size=(n, d)), rng.normal(size=(n, n_channels))
@@ -312,7 +317,7 @@ def test_tasks_are_estimated_without_bias():
     for _ in range(200):
         x = rng.normal(size=(60, 4))
         y = x @ beta + 2 + 1.5 * rng.normal(size=60)
-        found.append(brain_model.estimate_tasks(x, y[:, None])[0])
+        found.append(task_alignment.estimate_tasks(x, y[:, None])[0])
     signals = [each.signal for each in found]
     noises = [each.noise for each in found]
     assert np.mean(signals) == pytest.approx(beta @ beta, abs=3 * np.std(signals) / 14)

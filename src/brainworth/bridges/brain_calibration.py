@@ -15,10 +15,11 @@ import numpy as np
 
 from brainworth.befs import value
 from brainworth.befs.value import Worth
-from brainworth.bridges import brain_model, brain_moments, brain_noise
-from brainworth.bridges.brain_model import Alignment, EffectiveBrain, HiddenNoise, TaskEstimate
+from brainworth.bridges import brain_model, brain_moments, brain_noise, task_alignment
+from brainworth.bridges.brain_model import EffectiveBrain, HiddenNoise
 from brainworth.bridges.brain_moments import Fit, Moments
 from brainworth.bridges.brain_noise import Whitening
+from brainworth.bridges.task_alignment import Alignment, TaskEstimate
 
 
 @dataclass(frozen=True)
@@ -82,17 +83,12 @@ def calibrate(
         brain_noise.residuals(raw, x[fitted], r[fitted]),
         round(raw.degrees * fitted.mean()),
     )
-    white = [
-        whitening.moments(part, r[block == number]) for number, part in enumerate(parts)
-    ]
+    white = [whitening.moments(part, r[block == number]) for number, part in enumerate(parts)]
     whole = brain_moments.total(white)
     found = brain_moments.fit(whole)
     without = [brain_moments.fit(whole - part) for part in white]
     curves = np.stack(
-        [
-            brain_moments.explained(rest, part)
-            for rest, part in zip(without, white, strict=True)
-        ]
+        [brain_moments.explained(rest, part) for rest, part in zip(without, white, strict=True)]
     )
     most = min(curves.shape[1], x.shape[1] // 2 + 1)
     rank = brain_moments.choose_rank(curves[:, :most], rule)
@@ -167,8 +163,6 @@ def draw_variance(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -
     return crossed + aligned + 2 * (given.misalignment * found) ** 2 / brain.k
 
 
-def align_all(
-    found: Fit, brain: EffectiveBrain, tasks: Sequence[TaskEstimate]
-) -> list[Alignment]:
-    """Align each task; see `brain_model.align`."""
-    return [brain_model.align(found, brain, task) for task in tasks]
+def align_all(found: Fit, brain: EffectiveBrain, tasks: Sequence[TaskEstimate]) -> list[Alignment]:
+    """Align each task; see `task_alignment.align`."""
+    return [task_alignment.align(found, brain, task) for task in tasks]

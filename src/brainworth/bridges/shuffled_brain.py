@@ -13,7 +13,7 @@ import numpy as np
 
 from brainworth.bridges import brain_calibration, brain_moments
 from brainworth.bridges.brain_calibration import Calibration
-from brainworth.bridges.brain_model import TaskEstimate
+from brainworth.bridges.task_alignment import TaskEstimate
 
 
 def shuffled(
@@ -46,8 +46,8 @@ def shuffled(
     Returns
     -------
     dict
-        ``rank``: chosen by folds, of the first shuffle. ``missed``: share of the tasks' squared length
-        that the learned subspaces leave out, (shuffles, tasks). ``expected``: 1 - k/d.
+        ``rank``: chosen by folds, of the first shuffle. ``missed``: share of the tasks' squared
+        length that the learned subspaces leave out, (shuffles, tasks). ``expected``: 1 - k/d.
         ``bases``: the learned subspaces.
     """
     d = x.shape[1]
