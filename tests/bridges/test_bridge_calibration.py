@@ -6,13 +6,14 @@ import numpy as np
 import planted_brains
 import pytest
 
+from brainworth import results
 from brainworth.bridges import brain_inputs, calibration, calibration_tests
 from brainworth.bridges.brain_samples import BrainSamples
 from brainworth.bridges.calibration_planted import PlantedVoxels
 from brainworth.bridges.tasks import Tasks
 from brainworth.errors import BrainworthError
 
-D, K, V, N_IMAGES, N_SEEN = 20, 3, 30, 4000, 700
+D, K, V, N_IMAGES, N_SEEN = 20, 3, 30, 6000, 600
 SETTINGS = {
     "inputs": "truth",
     "dimensions": D,
@@ -39,15 +40,21 @@ def world(subject, *, shuffled=False, log_sd=0.0):
     phi = np.random.default_rng(20).normal(size=(N_IMAGES, D)).astype(np.float32)
     weights = np.zeros((V, D))
     weights[:, :K] = rng.normal(size=(V, K)) * [0.5, 0.4, 0.3]
+    total = np.sqrt(1 + np.sum(weights**2, axis=1))
+    own = np.sort(100 + rng.permutation(N_IMAGES - 100)[:N_SEEN])
     sizes = np.exp(log_sd * rng.normal(size=(N_SEEN, 1)) / 2 - log_sd**2 / 4)
-    values = phi[:N_SEEN] @ weights.T + sizes * rng.normal(size=(N_SEEN, V))
+    trials = phi[own] @ weights.T + sizes * rng.normal(size=(2, N_SEEN, V))
+    trials /= trials.reshape(-1, V).std(axis=0)
+    groups = np.arange(N_SEEN) % 10
+    halves = (trials[1] - trials[0]) ** 2 / 2
+    values = trials[0]
     if shuffled:
         values = rng.permutation(values)
     samples = BrainSamples(
         subject=subject,
-        nsd_id=np.arange(100, N_SEEN),
-        values=values[100:].astype(np.float32),
-        trial_noise=1 + 0.02 * rng.normal(size=(10, V)),
+        nsd_id=own,
+        values=values.astype(np.float32),
+        trial_noise=np.stack([halves[groups == group].mean(axis=0) for group in range(10)]),
         n_repeated=np.full(10, 60),
         shared=np.arange(100),
         regions={"all": np.arange(V)},
@@ -59,7 +66,7 @@ def world(subject, *, shuffled=False, log_sd=0.0):
     )
     labels = phi @ betas + rng.normal(size=(N_IMAGES, 2))
     tasks = Tasks(["a", "b"], np.arange(N_IMAGES), labels, betas, 1.0)
-    truth = PlantedVoxels(weights, np.ones(V), np.zeros((V, 0)), 1.0)
+    truth = PlantedVoxels(weights / total[:, None], 1 / total, np.zeros((V, 0)), 1.0)
     return samples, tasks, truth, brain_inputs.of_truth(phi)
 
 
@@ -89,13 +96,19 @@ def test_what_was_planted_is_recovered(found):
     assert [roi["n_latents"] for roi in regions(found)] == [K] * len(SUBJECTS)
     recovered = found["summary"]["recovered"]
     assert recovered["misalignment"]["n"] == 2 * len(SUBJECTS)
-    for what in ("misalignment", "gamma", "task_snr", "share_linear"):
+    for what in ("misalignment", "gamma", "task_snr", "share_linear", "share_noise"):
         # 95 % of 12 fail to hold at most 2 times but for 1 in 50
         assert recovered[what]["inside"] >= recovered[what]["n"] - 2
     for subject in found["subjects"]:
         for task, planted in zip(subject["rois"][0]["tasks"], (0.0, 0.4), strict=True):
             assert task["misalignment"]["planted"] == pytest.approx(planted, abs=0.03)
             assert task["misalignment"]["estimate"] == pytest.approx(planted, abs=0.1)
+
+
+def missed_ratio(data, size):
+    """Measured over predicted, both summed over subjects and tasks, as some are near 0."""
+    tests = [task["tests"][size]["missed"] for roi in regions(data) for task in roi["tasks"]]
+    return sum(each["measured"] for each in tests) / sum(each["predicted"] for each in tests)
 
 
 def test_predictions_hold_for_trained_students(found):
@@ -106,7 +119,7 @@ def test_predictions_hold_for_trained_students(found):
     for what in ("task_only", "ridge"):
         assert rows[what, None, 40]["estimate"] == pytest.approx(1, abs=0.15)
     for size in (0, 1):
-        assert rows["missed", size, None]["estimate"] == pytest.approx(1, abs=0.1)
+        assert missed_ratio(found, size) == pytest.approx(1, abs=0.1)
         for n_task in (40, 120):
             assert rows["befs", size, n_task]["estimate"] == pytest.approx(1, abs=0.1)
     overall = found["summary"]["overall"]
@@ -170,17 +183,14 @@ def test_labels_with_noise_serve_where_no_truth_is_known():
 
 def test_uneven_noise_is_counted():
     data = analyse(log_sd=0.5)
-    ratios = [
-        row["ratio"]["estimate"] for row in data["summary"]["ratios"] if row["what"] == "missed"
-    ]
-    np.testing.assert_allclose(ratios, 1, atol=0.12)
+    for size in (0, 1):
+        assert missed_ratio(data, size) == pytest.approx(1, abs=0.1)
 
 
 def test_results_do_not_depend_on_the_other_subjects(found):
     alone = analyse(SUBJECTS[1:2])
-    assert alone["subjects"][0] == pytest.approx(found["subjects"][1]) or str(
-        alone["subjects"][0]
-    ) == str(found["subjects"][1])
+    plain = [results.to_plain(each, "") for each in (alone["subjects"][0], found["subjects"][1])]
+    assert plain[0] == plain[1]
     assert alone["summary"]["overall"]["ratio"]["interval"] is None
     assert alone["summary"]["overall"]["verdict"] is None
 
