@@ -61,10 +61,10 @@ def overview(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     base = evidence.befs["curves"]["base"]
     caption = (
         "<b>The three answers.</b> a: as published, noise pulls the similarity of subjects down;"
-        " corrected for reliability it should hold the planted truth, where there is one. b: theory;"
-        f" what is saved of {whole(base['n_task'])} task samples (signal-to-noise ratio"
+        " corrected for reliability it should hold the planted truth, where there is one. b: what"
+        f" is saved in theory of {whole(base['n_task'])} task samples (signal-to-noise ratio"
         f" {base['task_snr']:g}) beside least squares without brain data, by the share of the task"
-        " that the brain does not see. Below the dashed line a tuned ridge saves more, without brain"
+        " that the brain does not see; below the dashed line a tuned ridge saves more without brain"
         " data. c: a model at 1 reaches the noise ceiling. Intervals are over stimuli (a) and test"
         " images (c)."
     )
