@@ -4,13 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from brainworth.sections.base import Section
+from brainworth.sections.base import Count, Positive, Section
 
 SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
 #: Each has a rule, a JSON, a figure and a section of the report.
 BridgePart = Literal["calibration", "decoding", "feature_spaces", "averaging"]
+
+
+class BridgeCalibration(Section):
+    """What these subjects' brain samples are worth."""
+
+    inputs: Literal["truth", "features"]
+    dimensions: Annotated[int, Field(ge=4)]
+    rois: Annotated[list[str], Field(min_length=1)]
+    tasks: str
+    misalignments: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    task_snr: Positive
+    task_images: Count
+    test_images: Count
+    brain_fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)]
+    task_multiples: Annotated[list[Annotated[float, Field(gt=1)]], Field(min_length=1)]
+    rank_rule: Literal["best", "one_se"]
+    n_blocks: Annotated[int, Field(ge=6, multiple_of=2)]
+    n_subsets: Count
+    n_draws: Annotated[int, Field(ge=2)]
+    n_shuffles: Annotated[int, Field(ge=2)]
+    tolerance: Positive
+
+    @model_validator(mode="after")
+    def _ascend(self) -> BridgeCalibration:
+        for key in ("brain_fractions", "task_multiples", "misalignments"):
+            values = getattr(self, key)
+            if any(later <= earlier for earlier, later in zip(values, values[1:], strict=False)):
+                raise ValueError(f"bridges.calibration.{key} must ascend, it is {values}")
+        if len(set(self.rois)) != len(self.rois):
+            raise ValueError(f"bridges.calibration.rois names something twice: {self.rois}")
+        return self
 
 
 class Bridges(Section):
@@ -19,3 +50,4 @@ class Bridges(Section):
     run: bool
     parts: Annotated[list[BridgePart], Field(min_length=1)]
     subjects: Annotated[list[SubjectName], Field(min_length=1)]
+    calibration: BridgeCalibration
