@@ -5,7 +5,8 @@
     snakemake --cores all results/simulated/erosion/rsa.json     one product
 
 Stages, in order: data (simulate or fetch, match, extract), erosion (one rule a test), befs (what
-brain samples are worth; no data), encoder (images to fMRI), report.
+brain samples are worth; no data), encoder (images to fMRI), bridges (what they
+answer together), report.
 """
 
 import os
@@ -30,6 +31,7 @@ include: "rules/data.smk"
 include: "rules/erosion.smk"
 include: "rules/befs.smk"
 include: "rules/encoder.smk"
+include: "rules/bridges.smk"
 include: "rules/report.smk"
 
 
@@ -52,6 +54,7 @@ rule all:
         VALIDITY,
         BEFS,
         ENCODER,
+        BRIDGES,
 
 
 rule results:
@@ -60,6 +63,7 @@ rule results:
         VALIDITY,
         BEFS,
         ENCODER,
+        BRIDGES,
 
 
 rule validity_table:
@@ -77,6 +81,12 @@ rule befs:
 rule encoder:
     input:
         ENCODER,
+
+
+rule bridges:
+    input:
+        BRIDGES,
+        BRIDGE_FIGURES,
 
 
 rule data:

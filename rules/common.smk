@@ -37,7 +37,7 @@ if CONFIG.rdms.file is not None and not Path(CONFIG.rdms.file).is_file():
         "--config 'rdms={file: PATH}'"
     )
 
-if CONFIG.encoder_runs and CONFIG.encoder.features.backend == "file":
+if CONFIG.described_subjects and CONFIG.encoder.features.backend == "file":
     if not Path(CONFIG.encoder.features.file).is_file():
         raise WorkflowError(
             f"encoder.features.file: {CONFIG.encoder.features.file} does not exist; put the file "
@@ -78,7 +78,7 @@ def require_terms():
 def require_weights():
     """Stop before the first job if the encoder needs weights that are not there."""
     features = CONFIG.encoder.features
-    if CONFIG.encoder_runs and features.backend == "dinov2":
+    if CONFIG.described_subjects and features.backend == "dinov2":
         try:
             weights.locate(Path(features.weights))
         except BrainworthError as error:
@@ -213,15 +213,15 @@ VALIDITY = [
 VALIDITY_FIGURE = [f"{FIGURES}/validity.png"] if VALIDITY else []
 PLANTED = [f"{OUT}/erosion/planted.json"] if SIMULATED else []
 RDMS = [f"{OUT}/erosion/rdms.h5"] if settings.OF_RDMS & set(CONFIG.erosion.tests) else []
-# Subjects that any part of the encoder needs, and the folder of its results.
-ENCODER_SUBJECTS = CONFIG.encoder_subjects if CONFIG.encoder_runs else []
+# Subjects that the encoder or a bridge needs, and the folder of what they are described by.
+DESCRIBED_SUBJECTS = CONFIG.described_subjects
 ENCODED = f"{OUT}/encoder"
 # Cards that a job of the encoder which trains asks for, and one which describes images.
 GPUS = int(CONFIG.encoder.device != "cpu")
 FEATURES_GPUS = GPUS if CONFIG.encoder.features.backend == "dinov2" else 0
 TRANSFER_TARGETS = [
     f"{ENCODED}/targets_{subject}.h5"
-    for subject in ENCODER_SUBJECTS
+    for subject in DESCRIBED_SUBJECTS
     if subject in CONFIG.encoder.transfer.subjects
 ]
 ENCODER_FIRST = f"{ENCODED}/targets_{CONFIG.encoder.subjects[0]}.h5"
@@ -230,12 +230,15 @@ IMAGES = CONFIG.encoder.features.file
 if CONFIG.encoder.features.backend != "file":
     IMAGES = f"{DATA}/{registry.STIMULI}"
 ENCODER_KEYS = registry.encoder_keys(
-    ENCODER_SUBJECTS, images=CONFIG.encoder.features.backend != "file"
+    DESCRIBED_SUBJECTS, images=CONFIG.encoder.features.backend != "file"
 )
 ENCODER_PARTS = CONFIG.encoder.parts if CONFIG.encoder_runs else []
+DESCRIBED = [
+    *(f"{ENCODED}/features.json" for _ in DESCRIBED_SUBJECTS[:1]),
+    *(f"{ENCODED}/targets_{subject}.json" for subject in DESCRIBED_SUBJECTS),
+]
 ENCODER = [
-    *(f"{ENCODED}/features.json" for _ in ENCODER_SUBJECTS[:1]),
-    *(f"{ENCODED}/targets_{subject}.json" for subject in ENCODER_SUBJECTS),
+    *DESCRIBED,
     *(
         f"{ENCODED}/{part}{suffix}.json"
         for part in ENCODER_PARTS
@@ -260,6 +263,12 @@ ENCODER_DRAWINGS = {
 ENCODER_FIGURES = [
     f"{FIGURES}/encoder_{drawing}.png" for drawing, shown in ENCODER_DRAWINGS.items() if shown
 ]
+# Whom the bridges are about, their results and figures.
+BRIDGE_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in CONFIG.bridges.subjects]
+BRIDGE_BETAS = [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.bridges.subjects]
+BRIDGE_PARTS = CONFIG.bridges.parts if CONFIG.bridges_run else []
+BRIDGES = [f"{OUT}/bridges/{part}.json" for part in BRIDGE_PARTS]
+BRIDGE_FIGURES = [f"{FIGURES}/bridge_{part}.png" for part in BRIDGE_PARTS]
 CLAIMS = f"{OUT}/claims.json"
 # Relative, so that a checkout may move without anything being run again.
 LEDGER = os.path.relpath(BASE / "paper" / "claims.yaml")
@@ -282,3 +291,4 @@ wildcard_constraints:
     test="|".join(CONFIG.erosion.tests),
     drawing="|".join(BEFS_DRAWINGS),
     encoder_drawing="|".join(ENCODER_DRAWINGS),
+    bridge="|".join(CONFIG.bridges.parts),

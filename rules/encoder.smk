@@ -10,10 +10,10 @@ OUTPUTS  results/<study>/encoder/features.h5           features of all images th
          results/<study>/encoder/.checkpoints/         of jobs that are not done
 """
 
-if FROM_NSD and CONFIG.data.source != "simulated" and ENCODER_SUBJECTS:
+if FROM_NSD and CONFIG.data.source != "simulated" and DESCRIBED_SUBJECTS:
 
     rule fetch_encoder:
-        """Fetch what only the encoder needs: the images, and the volumes of streams."""
+        """Fetch what only the encoder and the bridges need: images, and volumes of streams."""
         output:
             in_data(ENCODER_KEYS),
         log:
@@ -33,7 +33,7 @@ if FROM_NSD and CONFIG.data.source != "simulated" and ENCODER_SUBJECTS:
 
 
 rule encoder_features:
-    """Describe every image that a subject of the encoder saw."""
+    """Describe every image that a subject of the encoder or of a bridge saw."""
     input:
         table=f"{OUT}/data/stimuli.parquet",
         images=IMAGES,
@@ -55,7 +55,7 @@ rule encoder_features:
             *(("encoder.device",) if CONFIG.encoder.features.backend == "dinov2" else ()),
         ),
         code=code("encoder_features.py"),
-        subjects=ENCODER_SUBJECTS,
+        subjects=DESCRIBED_SUBJECTS,
         checkpoints=f"{ENCODED}/.checkpoints",
     script:
         "../scripts/encoder_features.py"

@@ -1,7 +1,8 @@
 """Report: figures, a PDF and a web page that read nothing but the JSON of the stages.
 
 INPUTS   results/<study>/erosion/*.json, results/<study>/data/*.json, results/<study>/befs/*.json,
-         results/<study>/encoder/*.json, paper/claims.yaml, the published statements
+         results/<study>/encoder/*.json, results/<study>/bridges/*.json, paper/claims.yaml, the
+         published statements
 OUTPUTS  results/<study>/claims.json, what the results make of each statement
          figures/<study>/TEST.png and .pdf, figures/<study>/befs_DRAWING.png and .pdf,
          paper/<study>.pdf, and paper/<study>.html, the same as a web page
@@ -87,6 +88,32 @@ rule figure_encoder:
         "../scripts/figure_encoder.py"
 
 
+rule figure_bridge:
+    """Draw the figure of one bridge."""
+    input:
+        result=f"{OUT}/bridges/{{bridge}}.json",
+    output:
+        png=report(
+            f"{FIGURES}/bridge_{{bridge}}.png",
+            caption="../report/figure_bridge.rst",
+            category="Bridges",
+        ),
+        pdf=f"{FIGURES}/bridge_{{bridge}}.pdf",
+    log:
+        f"{LOGS}/figure_bridge_{{bridge}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/figure_bridge_{{bridge}}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=growing(1000),
+    params:
+        config=keys(),
+        code=code("figure_bridge.py"),
+    script:
+        "../scripts/figure_bridge.py"
+
+
 rule figure_validity:
     """Draw how often the tests are right."""
     input:
@@ -113,7 +140,7 @@ rule claims:
     """Hold every published statement to the results of the study."""
     input:
         ledger=LEDGER,
-        results=RESULTS + BEFS + ENCODER + MATCHING,
+        results=RESULTS + BEFS + ENCODER + BRIDGES + MATCHING,
         planted=PLANTED,
     output:
         json=report(CLAIMS, caption="../report/claims.rst", category="Claims"),
@@ -145,6 +172,8 @@ TOLD = {
     "befs_figures": BEFS_FIGURES,
     "encoder": ENCODER,
     "encoder_figures": ENCODER_FIGURES,
+    "bridges": BRIDGES,
+    "bridge_figures": BRIDGE_FIGURES,
 }
 
 

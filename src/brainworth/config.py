@@ -18,6 +18,7 @@ from brainworth import strict_yaml
 from brainworth.errors import BrainworthError
 from brainworth.sections.base import Section
 from brainworth.sections.befs import Befs
+from brainworth.sections.bridges import Bridges
 from brainworth.sections.data import Data, Design, Rdms, RoiMeans, Simulation
 from brainworth.sections.encoder import Encoder
 from brainworth.sections.erosion import Erosion
@@ -63,6 +64,7 @@ class Config(Section):
     erosion: Erosion
     befs: Befs
     encoder: Encoder
+    bridges: Bridges
     interval: Annotated[float, Field(gt=0.5, lt=1)]
     report: Report
 
@@ -81,6 +83,22 @@ class Config(Section):
             wanted - set(self.subjects)
         )
 
+    @property
+    def bridges_run(self) -> bool:
+        """Whether the bridges run: if asked for, and if there are voxels."""
+        return self.bridges.run and self.rdms.file is None and self.roi_means.dir is None
+
+    @property
+    def described_subjects(self) -> list[str]:
+        """Subjects whose images are described, and whose responses are split by images.
+
+        Those of the encoder and of the bridges, of what runs, in the order of `subjects`.
+        """
+        wanted = set(self.encoder_subjects) if self.encoder_runs else set()
+        if self.bridges_run:
+            wanted |= set(self.bridges.subjects)
+        return [subject for subject in self.subjects if subject in wanted]
+
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         for key, values in (
@@ -90,6 +108,8 @@ class Config(Section):
             ("befs.parts", self.befs.parts),
             ("encoder.parts", self.encoder.parts),
             ("encoder.subjects", self.encoder.subjects),
+            ("bridges.parts", self.bridges.parts),
+            ("bridges.subjects", self.bridges.subjects),
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
@@ -109,6 +129,12 @@ class Config(Section):
                 f"subjects: the encoder needs {' and '.join(absent)} (encoder.subjects, or "
                 "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
                 "them out there, or set encoder.run to false"
+            )
+        absent = sorted(set(self.bridges.subjects) - set(self.subjects))
+        if self.bridges_run and absent:
+            raise ValueError(
+                f"subjects: bridges.subjects names {' and '.join(absent)}; add them to subjects, "
+                "take them out there, or set bridges.run to false"
             )
         between = BETWEEN_SUBJECTS & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:

@@ -17,7 +17,8 @@ STAGES = (
     *("direction_erosion", "variance_blindness", "validity", "planted", "befs"),
     *("fetch_encoder", "encoder_features", "encoder_targets", "encoder_linear", "encoder_chasm"),
     *("encoder_stage1", "encoder_stage2", "encoder_clusters", "encoder_streams"),
-    *("encoder_transfer", "claims"),
+    *("encoder_transfer", "bridge_calibration", "bridge_decoding", "bridge_feature_spaces"),
+    *("bridge_averaging", "claims"),
     *("figure", "paper", "paper_html"),
 )
 

@@ -100,9 +100,9 @@ def objects_of(study: Config) -> list[str]:
     for subject in study.subjects:
         n = registry.n_sessions(subject, study.data.sessions)
         keys += registry.subject_keys(subject, n, volumes)
-    if study.encoder_runs:
+    if study.described_subjects:
         images = study.encoder.features.backend != "file"
-        keys += registry.encoder_keys(study.encoder_subjects, images)
+        keys += registry.encoder_keys(study.described_subjects, images)
     return keys
 
 

@@ -13,6 +13,7 @@ from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.befs import befs_figures
+from brainworth.report.bridges import bridges_figures
 from brainworth.report.encoder import encoder_figures
 from brainworth.report.origin import is_simulated, matching_of
 
@@ -28,6 +29,8 @@ PARTS = (
 )
 #: Parts of the encoder, in the order of the report; the rule of each begins with ``encoder_``.
 ENCODER_PARTS = ("linear", "chasm", "stage1", "stage2", "clusters", "streams", "transfer")
+#: Bridges, in the order of the report; the rule of each begins with ``bridge_``.
+BRIDGES = ("calibration", "decoding", "feature_spaces", "averaging")
 SOURCES = ("simulated", "local", "s3", "roi_means", "rdms")
 
 
@@ -56,6 +59,8 @@ class Evidence:
         What the encoder's features are; None if the encoder was not run.
     encoder_targets : list of dict
         What the encoder predicts, one entry a subject, in the order of their names.
+    bridges : dict from str to dict
+        The data of each bridge, in the order of the report.
     validity : dict from str to dict
         How often each test is right, in the order of the report; empty if it was not measured.
     figures : dict from str to path
@@ -81,6 +86,7 @@ class Evidence:
     encoder: dict[str, list[dict[str, Any]]]
     encoder_features: dict[str, Any] | None
     encoder_targets: list[dict[str, Any]]
+    bridges: dict[str, dict[str, Any]]
     validity: dict[str, dict[str, Any]]
     figures: dict[str, Path]
     matching: dict[str, Any] | None
@@ -128,6 +134,10 @@ class Evidence:
         """Return a section, or a value, of the configuration that the encoder was given."""
         return self._params_of_stage("encoder_", key)
 
+    def bridge_params(self, bridge: str) -> dict[str, Any]:
+        """Return the configuration a bridge was given."""
+        return self.params(f"bridge_{bridge}")
+
     def _params_of_stage(self, prefix: str, key: str) -> Any:
         found = (
             e["params"].get(key) for e in self.envelopes.values() if e["rule"].startswith(prefix)
@@ -152,10 +162,10 @@ def gather(
     ----------
     paths : sequence of path
         JSON results: those of the tests, and any of the data, the planted truth, what brain
-        samples are worth and the encoder.
+        samples are worth, the encoder and the bridges.
     pictures : sequence of path
-        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS` and
-        `encoder_figures.DRAWINGS`.
+        The PNG of each test, named after it, those of `befs_figures.DRAWINGS` and
+        `encoder_figures.DRAWINGS`, and bridge_BRIDGE.png of each bridge.
     study, source : str
 
     Raises
@@ -204,6 +214,9 @@ def gather(
         shown = [envelope for rule in rules for envelope in encoded.get(rule, [])]
         if shown:
             drawn[name] = style.source_of(*shown)
+    for bridge in bridges_figures.DRAWINGS:
+        if f"bridge_{bridge}" in by_rule:
+            drawn[f"bridge_{bridge}"] = style.source_of(by_rule[f"bridge_{bridge}"])
     features = [e["data"] for e in encoded.get("encoder_features", [])]
     return Evidence(
         study=study,
@@ -219,6 +232,11 @@ def gather(
         },
         encoder_features=features[0] if features else None,
         encoder_targets=[e["data"] for e in encoded.get("encoder_targets", [])],
+        bridges={
+            name: by_rule[f"bridge_{name}"]["data"]
+            for name in BRIDGES
+            if f"bridge_{name}" in by_rule
+        },
         validity={test: right[test]["data"] for test in TESTS if test in right},
         figures={name: _picture(name, pictures, drawn_from) for name, drawn_from in drawn.items()},
         matching=matching_of(by_rule),

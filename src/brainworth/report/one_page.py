@@ -10,6 +10,7 @@ from reportlab.platypus import Flowable, PageBreak
 from brainworth.report import layout, tables
 from brainworth.report.befs import befs_chapter
 from brainworth.report.blocks import from_results
+from brainworth.report.bridges import bridges_chapter
 from brainworth.report.encoder import encoder_chapter
 from brainworth.report.evidence import Evidence
 from brainworth.report.ledger import table as ledger
@@ -39,7 +40,12 @@ def page(evidence: Evidence) -> list[Flowable]:
     parts = [layout.heading(TITLE), layout.body(*_opening(evidence))]
     for size in SIZES:
         # flowables remember how they were set, so each try gets its own
-        found = [*_erosion(evidence, size), *_befs(evidence, size), *_encoder(evidence)]
+        found = [
+            *_erosion(evidence, size),
+            *_befs(evidence, size),
+            *_encoder(evidence),
+            *_bridges(evidence, size),
+        ]
         if _height([*parts, *found]) <= layout.HEIGHT - TITLE_HEIGHT:
             break
     return [*parts, *found, PageBreak()]
@@ -148,6 +154,22 @@ def _encoder(evidence: Evidence) -> list[Flowable]:
     said = encoder_chapter.SECTIONS["chasm"].abstract(evidence)
     found = [layout.body(f"<b>{encoder_chapter.TITLE}</b> {said}.")]
     return from_results(found, evidence.names("encoder_chasm"))
+
+
+def _bridges(evidence: Evidence, size: float) -> list[Flowable]:
+    """Return a line a bridge: the first of the questions that it answers."""
+    if not evidence.bridges:
+        return []
+    rows = []
+    for part in evidence.bridges:
+        section = bridges_chapter.SECTIONS[part]
+        name, question = next(iter(section.QUESTIONS.items()))
+        answer = layout.sentence_case(section.glance(evidence, name))
+        rows.append([f"<b>{question}</b>", answer])
+    columns = [Column("Question", "left", True), Column("Answer", "left", True)]
+    caption = f"<b>{bridges_chapter.TITLE}</b>"
+    found = tables.table(None, caption, columns, rows, sizes=(size,), split=True)
+    return from_results(found, evidence.names(*(f"bridge_{part}" for part in evidence.bridges)))
 
 
 def _name(test: str) -> str:

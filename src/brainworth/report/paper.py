@@ -20,6 +20,7 @@ from brainworth.report import (
 )
 from brainworth.report.befs import befs_chapter
 from brainworth.report.blocks import from_results
+from brainworth.report.bridges import bridges_chapter
 from brainworth.report.encoder import encoder_chapter
 from brainworth.report.erosion.chapters import METHODS, SECTIONS
 from brainworth.report.validity import chapter as validity
@@ -44,11 +45,11 @@ def write(
     pdf : path
         Where it goes; it appears whole or not at all.
     results : sequence of path
-        JSON of the tests, the data, the planted truth, what brain samples are worth and the
-        encoder; any subset that holds a test.
+        JSON of the tests, the data, the planted truth, what brain samples are worth, the encoder
+        and the bridges; any subset that holds a test.
     figures : sequence of path
-        The PNG of each test, named after it, and those of `befs_figures.DRAWINGS` and
-        `encoder_figures.DRAWINGS`.
+        The PNG of each test, named after it, those of `befs_figures.DRAWINGS` and
+        `encoder_figures.DRAWINGS`, and bridge_BRIDGE.png of each bridge.
     study : str
         Every result must belong to it.
     title : str
@@ -100,6 +101,14 @@ def story(found: evidence.Evidence, title: str) -> list[Flowable]:
             if found.encoder
             else []
         ),
+        *(
+            from_results(
+                bridges_chapter.glance(found, number_of),
+                found.names(*(f"bridge_{part}" for part in found.bridges)),
+            )
+            if found.bridges
+            else []
+        ),
         layout.heading("Methods"),
         *from_results(methods.data(found, number_of), found.names(*DATA)),
         *[part for test in found.tests for part in METHODS[test].methods(found)],
@@ -122,6 +131,7 @@ def story(found: evidence.Evidence, title: str) -> list[Flowable]:
         ),
         *(befs_chapter.chapter(found, number_of) if found.befs else []),
         *(encoder_chapter.chapter(found, number_of) if found.encoder else []),
+        *(bridges_chapter.chapter(found, number_of) if found.bridges else []),
         *limitations.limitations(found),
         *limitations.references(found),
         *provenance.chapter(found, number_of),

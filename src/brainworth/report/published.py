@@ -91,6 +91,15 @@ REFERENCES = {
         "estimation and implications for functional genomics. Statistical Applications in Genetics "
         "and Molecular Biology 4, 32."
     ),
+    "scaling": (
+        "Banville, H., Benchetrit, Y., d’Ascoli, S., Rapin, J. & King, J.-R. (2025). Scaling laws "
+        "for decoding images from brain activity. Preprint, arXiv:2501.15322."
+    ),
+    "aligned": (
+        "Rajabi, N., Ribeiro, A. H., Vasco, M., Taleb, F., Björkman, M. & Kragic, D. (2025). "
+        "Human-aligned image models improve visual decoding from the brain. Preprint, "
+        "arXiv:2502.03081."
+    ),
 }
 
 NSD_ACKNOWLEDGEMENT = (
@@ -98,7 +107,11 @@ NSD_ACKNOWLEDGEMENT = (
 )
 
 #: References that are listed only in reports with the stage that cites them.
-OF_STAGE = {"befs": ("befs",), "encoder": ("chasm", "mamba2", "dinov2")}
+OF_STAGE = {
+    "befs": ("befs",),
+    "encoder": ("chasm", "mamba2", "dinov2"),
+    "bridges": ("scaling", "aligned"),
+}
 
 
 def cite(name: str) -> str:

@@ -9,6 +9,7 @@ from reportlab.platypus import Flowable, Spacer
 
 from brainworth.report import layout, methods
 from brainworth.report.befs import befs_chapter
+from brainworth.report.bridges import bridges_chapter
 from brainworth.report.encoder import encoder_chapter
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
@@ -40,6 +41,8 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
         findings.append(befs_chapter.abstract(evidence))
     if evidence.encoder:
         findings.append(encoder_chapter.abstract(evidence))
+    if evidence.bridges:
+        findings += bridges_chapter.abstract(evidence)
     return [
         layout.heading("Abstract"),
         layout.text(" ".join(sentences), layout.ABSTRACT),

@@ -79,7 +79,7 @@ class ClaimEntry(Section):
     """One published statement."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    source: Literal["prasad", "befs", "chasm"]
+    source: Literal["prasad", "befs", "chasm", "scaling", "aligned"]
     place: str
     statement: str
     #: The same in a few words, where the statement is longer than a line of the page of verdicts.

@@ -20,7 +20,7 @@ def table(
     answers: list[dict[str, Any]], number_of_table: int, simulated: bool, source: str = "prasad"
 ) -> list[Flowable]:
     """Return the table of the claims of a source that results of this study answer."""
-    shown = [answer for answer in answers if answer["source"] == source and _is_shown(answer)]
+    shown = answered(answers, source)
     if not shown:
         return []
     rows = [
@@ -49,6 +49,11 @@ def table(
                 " made of predicts: no model of the images gets further."
             )
     return tables.table(number_of_table, caption, columns, rows, sizes=(8.0,), split=True)
+
+
+def answered(answers: list[dict[str, Any]], source: str) -> list[dict[str, Any]]:
+    """Return the claims of a source that the table shows."""
+    return [answer for answer in answers if answer["source"] == source and _is_shown(answer)]
 
 
 def unanswered(answers: list[dict[str, Any]], source: str = "prasad") -> list[str]:

@@ -1,0 +1,1 @@
+"""The chapter on the bridges between the stages: one section and one figure a bridge."""
