@@ -4,3 +4,40 @@ INPUTS   results/<study>/data/betas_*.h5 (erosion), results/<study>/encoder/feat
          targets_*.h5, and what a bridge names beside them
 OUTPUTS  results/<study>/bridges/PART.json   calibration, decoding, feature_spaces, averaging
 """
+
+
+rule bridge_decoding:
+    """Decode image features from more and more trials, and from more and more subjects."""
+    input:
+        **(
+            {
+                "images": f"{DATA}/{paths.IMAGE_TRUTH}",
+                "truth": [
+                    f"{DATA}/{paths.subject_truth_key(subject)}"
+                    for subject in CONFIG.bridges.subjects
+                ],
+            }
+            if SIMULATED
+            else {}
+        ),
+        betas=BRIDGE_BETAS,
+        features=f"{ENCODED}/features.h5",
+    output:
+        json=f"{OUT}/bridges/decoding.json",
+    log:
+        f"{LOGS}/bridge_decoding.log",
+    benchmark:
+        f"{LOGS}/benchmarks/bridge_decoding.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=growing(3000),
+    params:
+        config=keys(
+            *("seed", "interval", "design.min_repetitions"),
+            *("bridges.subjects", "bridges.decoding"),
+            *(("simulation",) if SIMULATED else ()),
+        ),
+        code=code("bridge_decoding.py"),
+    script:
+        "../scripts/bridge_decoding.py"

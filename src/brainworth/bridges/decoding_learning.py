@@ -1,0 +1,306 @@
+"""What one subject's trials teach: decoders of all sizes and how well they do on the test images.
+
+Only what is small is kept of a subject: scores on resampled test images, what was decoded of each
+test image, and sums in the common space of `pooled_decoder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from brainworth.bridges import decoder, decoding_scores, pooled_decoder
+from brainworth.bridges.decoding_scores import KINDS, MEAN, SINGLE, Resamples
+from brainworth.bridges.trials import Trials, nested_subsets
+from brainworth.encoder.features import store
+from brainworth.errors import BrainworthError
+from brainworth.nsd.simulate.truth import ImageTruth
+from brainworth.sections.data import Simulation
+from brainworth.stats import permutation_p, stream
+
+
+@dataclass(frozen=True)
+class Space:
+    """Features that are decoded.
+
+    Attributes
+    ----------
+    name, label : str
+    read : callable
+        From 0-based 73K ids (N,) to features (N, T).
+    planted : bool
+        Whether they are what simulated responses were made of.
+    """
+
+    name: str
+    label: str
+    read: Callable[[np.ndarray], np.ndarray]
+    planted: bool = False
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """A space, standardised over the training images of all subjects.
+
+    Attributes
+    ----------
+    space : Space
+    mean, gain : arrays of shape (T,)
+    kept : array of shape (T0,), bool
+        Which features vary over training images and over test images.
+    components : array of shape (T, C)
+        See `pooled_decoder.components_of`.
+    tested : array of shape (I,), int
+        Test images, 0-based 73K ids, ascending.
+    samples : Resamples
+        Of the test images.
+    """
+
+    space: Space
+    mean: np.ndarray
+    gain: np.ndarray
+    kept: np.ndarray
+    components: np.ndarray
+    tested: np.ndarray
+    samples: Resamples
+
+    def read(self, nsd_id: np.ndarray) -> np.ndarray:
+        """Return the standardised features (N, T) of images."""
+        ids, place = np.unique(nsd_id, return_inverse=True)
+        return ((_read(self.space, ids)[:, self.kept] - self.mean) * self.gain)[place]
+
+
+@dataclass
+class Learned:
+    """What one subject's trials teach about one space, for K sizes.
+
+    Attributes
+    ----------
+    test : array of shape (t,), int
+        Image of each test trial.
+    r, null : dict from kind of test to array of shape (K, 1 + B)
+        Mean correlation over features, of the data and of resampled test images, mean over
+        subsets; of decoders as they are, and of decoders trained on features of other images.
+    r2, spread, p : dict from kind to array of shape (K,)
+        R2, the SD over subsets (NaN where there is one), and the p-value of relabelled test images.
+    penalty : array of shape (K,)
+        Median over subsets.
+    n_subsets, n_images : lists of int
+        Subsets of each size, and images of the first of them.
+    decoded : dict from kind to list of Decoded
+        Of the first subset: an image's mean over trials, and its first trial.
+    members : list of pooled_decoder.Member
+        Of the first subset; empty where subjects are not pooled.
+    """
+
+    test: np.ndarray
+    r: dict[str, np.ndarray] = field(default_factory=dict)
+    null: dict[str, np.ndarray] = field(default_factory=dict)
+    r2: dict[str, np.ndarray] = field(default_factory=dict)
+    spread: dict[str, np.ndarray] = field(default_factory=dict)
+    p: dict[str, np.ndarray] = field(default_factory=dict)
+    penalty: list[float] = field(default_factory=list)
+    n_subsets: list[int] = field(default_factory=list)
+    n_images: list[int] = field(default_factory=list)
+    decoded: dict[str, list] = field(default_factory=dict)
+    members: list = field(default_factory=list)
+
+
+def true_features(images: ImageTruth, simulation: Simulation) -> Space:
+    """Return the features that all simulated subjects encode."""
+    return Space(
+        "true",
+        "the true features",
+        lambda nsd_id: images.features[nsd_id][:, : simulation.shared_features],
+        planted=True,
+    )
+
+
+def encoder_features(path: Path) -> Space:
+    """Return the global vectors of the encoder's features."""
+    backend = store.read(path, np.array([], dtype=int), tokens=False).backend
+    return Space(
+        "encoder",
+        f"the encoder's global features ({backend})",
+        lambda nsd_id: store.read(path, nsd_id, tokens=False).global_,
+    )
+
+
+def standardise(
+    space: Space, train: np.ndarray, tested: np.ndarray, counts: np.ndarray, n_components: int
+) -> Standardised:
+    """Standardise a space over training images.
+
+    Parameters
+    ----------
+    train, tested : arrays of int
+        0-based 73K ids, each once.
+    counts : array of shape (1 + B, I)
+        Resamples of the test images.
+
+    Raises
+    ------
+    BrainworthError
+        If no feature varies.
+    """
+    values, truth = _read(space, train), _read(space, tested)
+    mean, spread = values.mean(axis=0), values.std(axis=0)
+    kept = spread > 1e-6 * np.maximum(1.0, np.abs(mean))
+    kept &= decoding_scores.truth_that_varies(truth)
+    if not kept.any():
+        raise BrainworthError(
+            f"none of the {values.shape[1]} features of {space.label} varies over training images "
+            "and over test images, and there is nothing to decode; use other encoder.features"
+        )
+    mean, gain = mean[kept], 1 / spread[kept]
+    return Standardised(
+        space,
+        mean,
+        gain,
+        kept,
+        pooled_decoder.components_of((values[:, kept] - mean) * gain, n_components),
+        tested,
+        Resamples((truth[:, kept] - mean) * gain, counts),
+    )
+
+
+def learn(
+    trials: Trials,
+    spaces: Sequence[Standardised],
+    sizes: list[int],
+    settings: Mapping[str, Any],
+    seed: int,
+    pooled: bool,
+) -> list[Learned]:
+    """Train decoders of all sizes on one subject.
+
+    Parameters
+    ----------
+    settings : mapping
+        Section ``bridges.decoding`` of the configuration.
+    pooled : bool
+        Whether to bring the subject to the common space as well.
+
+    Returns
+    -------
+    list of Learned
+        One a space.
+    """
+    name = ("bridges", "decoding", trials.subject)
+    subsets = nested_subsets(
+        trials.train, sizes, settings["n_subsets"], stream(seed, *name, "subsets")
+    )
+    other = _of_another_image(trials.train, stream(seed, *name, "null"))
+    truths = [space.read(trials.train).astype(np.float32) for space in spaces]
+    columns = np.hstack([part for truth in truths for part in (truth, truth[other])])
+    # penalties are shared by the features of a space, and by those of its null
+    group = np.repeat(np.arange(2 * len(spaces)), np.repeat([t.shape[1] for t in truths], 2))
+    penalties = np.geomspace(*settings["alpha_range"], settings["n_alphas"])
+    answer = [Learned(trials.test) for _ in spaces]
+    found: list[list[list[np.ndarray]]] = []
+    for size in tqdm(sizes, desc=f"decode {trials.subject}", disable=None):
+        found.append([])
+        for rows in subsets[size]:
+            fitted = decoder.fit(
+                trials.train_x[rows], columns[rows], trials.train[rows], penalties, group
+            )
+            decoded = fitted.predict(trials.test_x)
+            found[-1].append([decoded[:, group == number] for number in range(2 * len(spaces))])
+            for number, one in enumerate(answer):
+                one.penalty.append(float(fitted.penalty[group == 2 * number][0]))
+        first = subsets[size][0]
+        for number, (one, space) in enumerate(zip(answer, spaces, strict=True)):
+            n = len(subsets[size])
+            one.penalty[-n:] = [float(np.median(one.penalty[-n:]))]
+            one.n_subsets.append(n)
+            one.n_images.append(len(np.unique(trials.train[first])))
+            if pooled:
+                truth = truths[number][first]
+                one.members.append(
+                    pooled_decoder.join(
+                        trials.train_x[first],
+                        truth @ space.components,
+                        truth,
+                        trials.train[first],
+                        trials.test_x,
+                        [trials.regions.get(region) for region in settings["regions"]],
+                        settings["n_folds"],
+                        stream(seed, *name, "folds", size),
+                    )
+                )
+    for number, (one, space) in enumerate(zip(answer, spaces, strict=True)):
+        _score(one, found, number, space, settings, stream(seed, *name, "p"))
+    return answer
+
+
+def _score(
+    one: Learned,
+    found: list[list[list[np.ndarray]]],
+    number: int,
+    space: Standardised,
+    settings: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> None:
+    """Score what was decoded, `found[size][subset][2 * space + null]`, on the test images."""
+    image, tested = one.test, space.tested
+    for kind in KINDS:
+        rows, nulls, p, first = [], [], [], []
+        for subsets in found:
+            gathered = [
+                decoding_scores.gather(each[2 * number], image, tested, kind) for each in subsets
+            ]
+            rows.append([decoding_scores.score(each, space.samples) for each in gathered])
+            nulls.append(
+                np.mean(
+                    [
+                        decoding_scores.score(
+                            decoding_scores.gather(each[2 * number + 1], image, tested, kind),
+                            space.samples,
+                        )[0]
+                        for each in subsets
+                    ],
+                    axis=0,
+                )
+            )
+            null = decoding_scores.permuted(
+                gathered[0], space.samples.truth, settings["n_permutations"], rng
+            )
+            p.append(permutation_p(float(rows[-1][0][0][0]), null))
+            decoded = subsets[0][2 * number]
+            if kind == MEAN:
+                first.append(gathered[0])
+            else:
+                once = np.unique(image, return_index=True)[1]
+                first.append(decoding_scores.gather(decoded[once], image[once], tested, SINGLE))
+        one.r[kind] = np.array([np.mean([r for r, _ in each], axis=0) for each in rows])
+        one.r2[kind] = np.array([np.mean([r2[0] for _, r2 in each]) for each in rows])
+        one.spread[kind] = np.array(
+            [np.std([r[0] for r, _ in each], ddof=1) if len(each) > 1 else np.nan for each in rows]
+        )
+        one.null[kind] = np.array(nulls)
+        one.p[kind] = np.array(p)
+        one.decoded[kind] = first
+
+
+def _of_another_image(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each trial a trial of the image whose features it gets under the null.
+
+    Images are permuted, all trials of one together.
+    """
+    _, first, of_trial = np.unique(image, return_index=True, return_inverse=True)
+    return first[rng.permutation(len(first))[of_trial]]
+
+
+def _read(space: Space, nsd_id: np.ndarray) -> np.ndarray:
+    values = np.asarray(space.read(nsd_id), dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise BrainworthError(
+            f"{np.count_nonzero(~np.isfinite(values).all(axis=1))} images have a feature of "
+            f"{space.label} that is not a number; delete the file of features and run again"
+        )
+    return values
