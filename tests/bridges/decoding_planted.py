@@ -1,4 +1,4 @@
-"""Small subjects whose responses follow the model of simulated NSD, as extracts with their truth."""
+"""Small subjects that respond by the model of simulated NSD, as extracts with their truth."""
 
 from types import SimpleNamespace
 

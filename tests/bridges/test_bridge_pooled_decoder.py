@@ -127,5 +127,5 @@ def test_components_are_uncorrelated():
 
 def test_too_few_images():
     test_phi = np.zeros((2, planted.N_SHARED))
-    with pytest.raises(BrainworthError, match="4 trials of 2 images are too few .* n_components"):
+    with pytest.raises(BrainworthError, match=r"4 trials of 2 images are too few .* n_components"):
         join(*trials(1, 1, 2, test_phi))
