@@ -69,7 +69,7 @@ def test_regions_may_overlap_and_may_be_empty(extracts):
     np.testing.assert_array_equal(found.regions["faces"], np.arange(1, 40, 2))
     change(path, "voxels/region/faces", lambda old: np.zeros_like(old))
     assert list(trials.read(path, ["V1", "faces"], tested).regions) == ["V1"]
-    with pytest.raises(BrainworthError, match=r"has no voxel in faces; name other bridges.decoding"):
+    with pytest.raises(BrainworthError, match=r"no voxel in faces; name other bridges.decoding"):
         trials.read(path, ["faces"], tested)
     with pytest.raises(BrainworthError, match="has no region words"):
         trials.read(path, ["words"], tested)

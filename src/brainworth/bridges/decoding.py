@@ -131,6 +131,7 @@ def analyse(
         if known is not None:
             best.append(_best(path, mine.voxel, known.paths[subject], known.simulation))
     answer: dict[str, Any] = {
+        "interval": interval,
         "subjects": about,
         "n_test_images": len(tested),
         "sizes": sizes,
@@ -351,10 +352,9 @@ def _headline(space: dict[str, Any]) -> dict[str, Any]:
         "planted_ceiling": test["planted"] and test["planted"]["ceiling"],
         "largest": test["points"][-1],
     }
-    pooled = space["pooled"]
-    if pooled is not None and pooled["doubling"] is not None:
-        for name in ("trials", "subjects", "difference"):
-            answer[f"doubling_{name}"] = pooled["doubling"][name]
+    doubling = space["pooled"] and space["pooled"]["doubling"]
+    for name in ("trials", "subjects", "difference"):
+        answer[f"doubling_{name}"] = doubling and doubling[name]
     return answer
 
 

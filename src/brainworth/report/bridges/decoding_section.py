@@ -48,7 +48,7 @@ def glance(evidence: Evidence, name: str) -> str:
             f" doubling {_signed(head['last_doubling'])}{ceiling}"
         )
     if name == "subjects":
-        if "doubling_trials" not in head:
+        if head["doubling_trials"] is None:
             return "not asked with one subject"
         return (
             f"twice the trials {_signed(head['doubling_trials'])}, twice the subjects"
@@ -162,7 +162,7 @@ def _reading(data: dict[str, Any]) -> list[str]:
             f"Trained on the features of other images, r is {number(worst)} at most in size, with"
             f" a slope of {_value(test['null']['slope'])}."
         )
-    doubling = data["headline"].get("doubling_difference")
+    doubling = data["headline"]["doubling_difference"]
     if doubling is not None:
         low, high = doubling["interval"]
         verdict = (
