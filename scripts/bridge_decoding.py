@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainworth.bridges import decoding, decoding_learning
+from brainworth.bridges import decoding, decoding_spaces
 from brainworth.job import job, write_result
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
@@ -13,11 +13,11 @@ with job(snakemake) as given:
     if "truth" in snakemake.input.keys():  # noqa: SIM118 (not a dict)
         simulation = Simulation(**given["simulation"])
         images = truth.read_images(Path(snakemake.input.images))
-        spaces.append(decoding_learning.true_features(images, simulation))
+        spaces.append(decoding_spaces.true_features(images, simulation))
         known = decoding.Truth(
             dict(zip(subjects, map(Path, snakemake.input.truth), strict=True)), simulation
         )
-    spaces.append(decoding_learning.encoder_features(Path(snakemake.input.features)))
+    spaces.append(decoding_spaces.encoder_features(Path(snakemake.input.features)))
     data = decoding.analyse(
         dict(zip(subjects, map(Path, snakemake.input.betas), strict=True)),
         spaces,

@@ -28,13 +28,16 @@ def test_errors_are_those_of_leaving_each_image_out(n_images, n_voxels):
     x, y, image = planted(n_images, n_voxels)
     found = decoder.fit(x, y, image, PENALTIES)
     scale = np.sum(np.var(x, axis=0))
-    for place in (0, 4, 8):
-        squares = np.zeros(y.shape[1])
+    for place, penalty in enumerate(PENALTIES):
+        decoded = np.empty_like(y)
         for one in np.unique(image):
             out = image == one
-            model = Ridge(alpha=scale * PENALTIES[place]).fit(x[~out], y[~out])
-            squares += np.sum((model.predict(x[out]) - y[out]) ** 2, axis=0)
-        np.testing.assert_allclose(found.error[place], squares / len(x), rtol=1e-7)
+            decoded[out] = Ridge(alpha=scale * penalty).fit(x[~out], y[~out]).predict(x[out])
+        expected = np.mean((decoded - y) ** 2, axis=0)
+        np.testing.assert_allclose(found.error[place], expected, rtol=1e-7)
+        mine = found.penalty == penalty
+        np.testing.assert_allclose(found.held_out[:, mine], decoded[:, mine], atol=1e-7)
+    assert set(found.penalty) <= set(PENALTIES)
 
 
 @pytest.mark.parametrize(("n_images", "n_voxels"), [(60, 12), (15, 80)])

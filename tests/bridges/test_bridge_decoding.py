@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brainworth.bridges import decoding
-from brainworth.bridges.decoding_learning import Space
+from brainworth.bridges.decoding_spaces import Space
 from brainworth.errors import BrainworthError
 from brainworth.nsd.simulate import truth
 
@@ -51,7 +51,7 @@ def studies(tmp_path_factory):
     }
 
 
-def tests_of(data, kind):
+def of_kind(data, kind):
     return next(each for each in data["spaces"][0]["tests"] if each["kind"] == kind)
 
 
@@ -59,7 +59,7 @@ def tests_of(data, kind):
 def test_scores_grow_towards_the_planted_ceiling(studies, kind):
     shares, covered = [], []
     for data in studies.values():
-        test = tests_of(data, kind)
+        test = of_kind(data, kind)
         points = [point["estimate"] for point in test["points"]]
         assert test["slope"]["interval"][0] > 0
         assert points[-1] > points[0]
@@ -82,7 +82,7 @@ def test_what_is_counted(studies):
         assert subject["n_voxels"] == 40
         assert subject["n_test_trials"] == 180
         assert subject["mean_inverse_repetitions"] == pytest.approx(1 / 3)
-    test = tests_of(data, "single")
+    test = of_kind(data, "single")
     for subject in test["subjects"]:
         assert [point["n_subsets"] for point in subject["points"]] == [2] * 5
         assert [point["n_images"] for point in subject["points"]] == [20, 40, 80, 160, 320]
@@ -105,7 +105,7 @@ def test_trained_on_features_of_other_images_nothing_is_decoded(studies):
 
 def test_means_of_trials_are_decoded_better_than_trials(studies):
     for data in studies.values():
-        single, mean = tests_of(data, "single"), tests_of(data, "mean")
+        single, mean = of_kind(data, "single"), of_kind(data, "mean")
         assert mean["planted"]["ceiling"] > single["planted"]["ceiling"]
         assert mean["points"][-1]["estimate"] > single["points"][-1]["estimate"]
         assert single["points"][-1]["r2"] <= single["points"][-1]["estimate"] ** 2 + 0.02
@@ -120,7 +120,7 @@ def test_more_brains_decode_better_up_to_their_ceiling(studies):
             known = [rows[kind, n]["planted"] for n in (1, 2, 4)]
             assert values == sorted(values)
             assert known == sorted(known)
-            assert known[0] == pytest.approx(tests_of(data, kind)["planted"]["ceiling"])
+            assert known[0] == pytest.approx(of_kind(data, kind)["planted"]["ceiling"])
             ratios.append(np.divide(values, known))
         assert rows["mean", 4]["n_groups"] == 1
         assert rows["mean", 2]["n_groups"] == 4
@@ -143,7 +143,7 @@ def test_trials_of_others_are_worth_less_than_ones_own(studies):
 
 def test_headline(studies):
     data = studies[2]
-    test = tests_of(data, "single")
+    test = of_kind(data, "single")
     head = data["headline"]
     assert head["slope"] == test["slope"]
     assert head["planted_ceiling"] == test["planted"]["ceiling"]
@@ -158,7 +158,7 @@ def test_without_signal_scores_and_slope_are_zero(tmp_path):
         folder.mkdir()
         extracts, _ = study(folder, seed, n_images=260, silent=True)
         data = analyse(extracts, None, seed, n_subjects=[1], n_subsets=1)
-        test = tests_of(data, "single")
+        test = of_kind(data, "single")
         significant += [
             point["p"] <= 0.05 for subject in test["subjects"] for point in subject["points"]
         ]

@@ -27,10 +27,21 @@ def trials(seed, number, n_images, test_phi):
     return respond(phi), phi, image, respond(test_phi)
 
 
-def join(x, phi, image, test_x, seed=0, components=None):
-    components = phi if components is None else components
+def own_decoder(x, phi, image, test_x):
+    """Leave images out one by one, at one penalty."""
+    alpha = 0.1 * np.sum(np.var(x, axis=0))
+    held_out = np.empty_like(phi)
+    for one in np.unique(image):
+        out = image == one
+        held_out[out] = Ridge(alpha=alpha).fit(x[~out], phi[~out]).predict(x[out])
+    return held_out, Ridge(alpha=alpha).fit(x, phi).predict(test_x)
+
+
+def join(x, phi, image, test_x, seed=0):
     rng = np.random.default_rng(seed)
-    return pooled_decoder.join(x, components, phi, image, test_x, REGIONS, 3, rng)
+    decoded = own_decoder(x, phi, image, test_x)
+    basis = np.eye(phi.shape[1])
+    return pooled_decoder.join(x, phi, basis, image, test_x, decoded, REGIONS, 3, rng)
 
 
 def slow_coordinates(x, phi, image, test_x, seed):
@@ -57,7 +68,15 @@ def slow_coordinates(x, phi, image, test_x, seed):
     for number in range(3):
         inside = fold == number
         z[inside] = project(x[inside], x[~inside], phi[~inside])
-    return z, project(test_x, x, phi), fold
+    test = project(test_x, x, phi)
+    for place in range(z.shape[1]):
+        slope = 0.0
+        if z[:, place].any():
+            slope = np.polyfit(z[:, place], phi[:, place % phi.shape[1]], 1)[0]
+        z[:, place] *= slope
+        test[:, place] *= slope
+    held_out, decoded = own_decoder(x, phi, image, test_x)
+    return np.hstack([held_out, z]), np.hstack([decoded, test]), fold, phi - held_out, decoded
 
 
 def test_decoder_is_ridge_on_all_trials():
@@ -67,22 +86,33 @@ def test_decoder_is_ridge_on_all_trials():
     slow = [slow_coordinates(*each, number) for number, each in enumerate(drawn)]
     np.testing.assert_allclose(members[0].test, slow[0][1], atol=1e-10)
     z = np.vstack([each[0] for each in slow])
-    y = np.vstack([each[1] for each in drawn])
-    own_z, own_y, fold = slow[0][0], drawn[0][1], slow[0][2]
-    errors = []
-    for penalty in PENALTIES:
-        squares = 0.0
-        for number in range(3):
-            rows = np.concatenate([fold != number, np.ones(len(z) - len(fold), dtype=bool)])
-            scale = np.sum(np.var(z[rows], axis=0))
-            model = Ridge(alpha=scale * penalty).fit(z[rows], y[rows])
-            held_out = fold == number
-            squares += np.sum((model.predict(own_z[held_out]) - own_y[held_out]) ** 2)
-        errors.append(squares)
-    best = PENALTIES[int(np.argmin(errors))]
-    expected = Ridge(alpha=best * np.sum(np.var(z, axis=0))).fit(z, y).predict(slow[0][1])
+    y = np.vstack([each[3] for each in slow])
+    own_z, _, fold, own_y, decoded = slow[0]
+    others = np.ones(len(z) - len(fold))
+    best = (np.inf,)
+    for weight in pooled_decoder.WEIGHTS:
+        for penalty in PENALTIES:
+            squares = 0.0
+            for number in range(3):
+                counts = np.concatenate([fold != number, weight * others])
+                model = weighted_ridge(z, y, counts, penalty)
+                held_out = fold == number
+                squares += np.sum((model.predict(own_z[held_out]) - own_y[held_out]) ** 2)
+            best = min(best, (squares, weight, penalty))
+    _, weight, penalty = best
+    counts = np.concatenate([np.ones(len(fold)), weight * others])
+    expected = decoded + weighted_ridge(z, y, counts, penalty).predict(slow[0][1])
     found = pooled_decoder.decode(members[0], members[1:], PENALTIES)
-    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert found.weight == weight
+    np.testing.assert_allclose(found.values, expected, atol=1e-7)
+    alone = pooled_decoder.decode(members[0], [], PENALTIES)
+    assert alone.weight == 0
+
+
+def weighted_ridge(z, y, counts, penalty):
+    mean = np.average(z, axis=0, weights=counts)
+    scale = np.sum(np.average((z - mean) ** 2, axis=0, weights=counts))
+    return Ridge(alpha=scale * penalty).fit(z, y, sample_weight=counts)
 
 
 def scores(seed, shuffled=False):
@@ -99,7 +129,8 @@ def scores(seed, shuffled=False):
     answer = []
     for others in ([], members[1:]):
         decoded = pooled_decoder.decode(members[0], others, PENALTIES)
-        r = [np.corrcoef(a, b)[0, 1] for a, b in zip(decoded.T, test_phi.T, strict=True)]
+        values = decoded.values
+        r = [np.corrcoef(a, b)[0, 1] for a, b in zip(values.T, test_phi.T, strict=True)]
         answer.append(np.mean(r))
     return answer
 
@@ -127,5 +158,5 @@ def test_components_are_uncorrelated():
 
 def test_too_few_images():
     test_phi = np.zeros((2, planted.N_SHARED))
-    with pytest.raises(BrainworthError, match=r"4 trials of 2 images are too few .* n_components"):
+    with pytest.raises(BrainworthError, match=r"4 trials of 2 images are too few .*n_components"):
         join(*trials(1, 1, 2, test_phi))

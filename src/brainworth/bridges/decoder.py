@@ -34,12 +34,16 @@ class Decoder:
         Relative to the mean squared length of the centred responses.
     error : array of shape (A, T)
         Mean squared leave-one-image-out error of each candidate and feature.
+    held_out : array of shape (N, T)
+        What is decoded of each training trial if all trials of its image are left out, with the
+        penalty taken.
     """
 
     weights: np.ndarray
     intercept: np.ndarray
     penalty: np.ndarray
     error: np.ndarray
+    held_out: np.ndarray
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Decode features (N, T) from responses (N, V)."""
@@ -80,6 +84,7 @@ def fit(
             "a decoder was given a response or a feature that is not a number; look at the "
             "extracts (results/<study>/data) and at the features of the images"
         )
+    penalties = np.asarray(penalties, dtype=float)
     order = np.argsort(image, kind="stable")
     counts = np.unique(image, return_counts=True)[1]
     if counts.size < FEWEST_IMAGES:
@@ -96,16 +101,29 @@ def fit(
         raise BrainworthError("the responses a decoder was given are the same in all trials")
     left, values = _left_singular(x_centred)
     rotated = left.T @ y_centred
-    error = _held_out_error(left, values, rotated, y_centred, counts, scale * penalties)
+    shrink = (values / (values + scale * penalties[:, None])).T.astype(x.dtype)  # (R, A)
+    images = _Images(left, shrink, counts)
+    error = np.stack(
+        [
+            np.mean(images.residuals(place, y_centred, rotated) ** 2, axis=0)
+            for place in range(len(penalties))
+        ]
+    )
     total = error
     if together is not None:
         total = np.empty_like(error)
         for group in np.unique(together):
             total[:, together == group] = error[:, together == group].sum(axis=1, keepdims=True)
-    chosen = np.asarray(penalties)[np.argmin(total, axis=0)]
+    best = np.argmin(total, axis=0)
+    held_out = np.empty_like(y)
+    for place in np.unique(best):
+        mine = best == place
+        residual = images.residuals(place, y_centred[:, mine], rotated[:, mine])
+        held_out[np.ix_(order, mine)] = y[:, mine] - residual
+    chosen = penalties[best]
     shrunk = rotated / (values[:, None] + scale * chosen).astype(x.dtype)
     weights = x_centred.T @ (left @ shrunk)
-    return Decoder(weights, y_mean - x_mean @ weights, chosen, error)
+    return Decoder(weights, y_mean - x_mean @ weights, chosen, error, held_out)
 
 
 def _left_singular(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -121,31 +139,35 @@ def _left_singular(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x @ (vectors[:, kept] / np.sqrt(values)).astype(x.dtype), values
 
 
-def _held_out_error(
-    left: np.ndarray,
-    values: np.ndarray,
-    rotated: np.ndarray,
-    y: np.ndarray,
-    counts: np.ndarray,
-    penalties: np.ndarray,
-) -> np.ndarray:
-    """Return the mean squared leave-one-image-out errors (A, T); rows are sorted by image."""
-    shrink = (values / (values + penalties[:, None])).T.astype(left.dtype)  # (R, A)
-    starts = np.cumsum(counts) - counts
-    groups = [
-        (int(size), starts[counts == size][:, None] + np.arange(size)) for size in np.unique(counts)
-    ]
-    blocks = [_hat_blocks(left, shrink, rows) for _, rows in groups]
-    error = np.empty((len(penalties), y.shape[1]))
-    for a in range(len(penalties)):
-        residual = (y - left @ (shrink[:, a, None] * rotated)).astype(np.float64)
-        squares = np.zeros(y.shape[1])
-        for (size, rows), block in zip(groups, blocks, strict=True):
+class _Images:
+    """What leaving out all trials of an image needs, for rows sorted by image.
+
+    Parameters
+    ----------
+    left : array of shape (N, R)
+        Left singular vectors.
+    shrink : array of shape (R, A)
+        What each penalty leaves of them.
+    counts : array of int
+        Rows of each image.
+    """
+
+    def __init__(self, left: np.ndarray, shrink: np.ndarray, counts: np.ndarray) -> None:
+        self._left, self._shrink = left, shrink
+        starts = np.cumsum(counts) - counts
+        self._rows = [
+            starts[counts == size][:, None] + np.arange(size) for size in np.unique(counts)
+        ]
+        self._blocks = [_hat_blocks(left, shrink, rows) for rows in self._rows]
+
+    def residuals(self, place: int, y: np.ndarray, rotated: np.ndarray) -> np.ndarray:
+        """Return residuals (N, T), float64, of rows that were not fitted, at one penalty."""
+        residual = (y - self._left @ (self._shrink[:, place, None] * rotated)).astype(np.float64)
+        for rows, block in zip(self._rows, self._blocks, strict=True):
             # the mean, which is fitted too, is 1/N everywhere in the hat matrix
-            inner = np.eye(size) - block[a] - 1 / len(y)
-            squares += np.sum(np.linalg.solve(inner, residual[rows]) ** 2, axis=(0, 1))
-        error[a] = squares / len(y)
-    return error
+            inner = np.eye(rows.shape[1]) - block[place] - 1 / len(y)
+            residual[rows] = np.linalg.solve(inner, residual[rows])
+        return residual
 
 
 def _hat_blocks(left: np.ndarray, shrink: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -26,14 +26,14 @@ import numpy as np
 from brainworth.bridges import (
     decoding_ceiling,
     decoding_laws,
-    decoding_scores,
-    pooled_decoder,
+    decoding_subjects,
     scaling_law,
     trials,
 )
 from brainworth.bridges.decoding_ceiling import Best
-from brainworth.bridges.decoding_learning import Learned, Space, Standardised, learn, standardise
-from brainworth.bridges.decoding_scores import KINDS, MEAN, SINGLE, Decoded
+from brainworth.bridges.decoding_learning import Learned, learn
+from brainworth.bridges.decoding_scores import KINDS, MEAN, SINGLE
+from brainworth.bridges.decoding_spaces import Space, Standardised, standardise
 from brainworth.nsd import betas
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
@@ -153,13 +153,17 @@ def analyse(
                     | _planted(planted, kind, shares)
                     for kind in KINDS
                 ],
-                "pooled": _pooled(one, of_space, many, sizes, settings, interval, seed)
+                "pooled": decoding_subjects.pooled(
+                    one, of_space, many, sizes, settings, interval, seed
+                )
                 if len(many) > 1
                 else None,
                 "brains": [
                     row
                     for kind in KINDS
-                    for row in _brains(one, of_space, kind, many, sizes, interval, planted, shares)
+                    for row in decoding_subjects.brains(
+                        one, of_space, kind, many, sizes, interval, planted, shares
+                    )
                 ]
                 if len(many) > 1
                 else None,
@@ -234,112 +238,6 @@ def _test(
         **found,
         "null": {key: null_laws[key] for key in ("points", "slope", "bend")},
     }
-
-
-def _pooled(
-    space: Standardised,
-    learned: list[Learned],
-    many: list[int],
-    sizes: list[int],
-    settings: Mapping[str, Any],
-    interval: float,
-    seed: int,
-) -> dict[str, Any]:
-    """Learn from several subjects: each subject with those after it, in a circle."""
-    penalties = np.geomspace(*settings["alpha_range"], settings["n_alphas"])
-    n = len(learned)
-    by_subjects = {}
-    for count in many:
-        rows = np.empty((n, len(sizes), space.samples.counts.shape[0]))
-        for subject in range(n):
-            for place in range(len(sizes)):
-                own = learned[subject].members[place]
-                others = [learned[(subject + step) % n].members[place] for step in range(1, count)]
-                decoded = pooled_decoder.decode(own, others, penalties)
-                gathered = decoding_scores.gather(
-                    decoded, learned[subject].test, space.tested, SINGLE
-                )
-                rows[subject, place] = decoding_scores.score(gathered, space.samples)[0]
-        by_subjects[count] = rows
-    rng = stream(seed, "bridges", "decoding", space.space.name, "worth")
-    return {
-        "kind": SINGLE,
-        "curves": [
-            {
-                "n_subjects": count,
-                "points": [
-                    {"n_trials": size} | decoding_laws.mean_of(rows[:, place], interval)
-                    for place, size in enumerate(sizes)
-                ],
-            }
-            for count, rows in by_subjects.items()
-        ],
-        "doubling": decoding_laws.doublings(sizes, by_subjects, interval)
-        if 2 in by_subjects
-        else None,
-        "worth": decoding_laws.worth(sizes, by_subjects, interval, rng),
-    }
-
-
-def _brains(
-    space: Standardised,
-    learned: list[Learned],
-    kind: str,
-    many: list[int],
-    sizes: list[int],
-    interval: float,
-    best: list[Best],
-    shares: list[float],
-) -> list[dict[str, Any]]:
-    """Average what is decoded from several brains: each with those after it, in a circle."""
-    n = len(learned)
-    answer = []
-    for count in many:
-        starts = range(n if count < n else 1)
-        groups = [[(start + step) % n for step in range(count)] for start in starts]
-        row: dict[str, Any] = {"kind": kind, "n_subjects": count, "n_groups": len(groups)}
-        points = []
-        for place, size in enumerate(sizes):
-            draws = np.mean(
-                [
-                    decoding_scores.score(
-                        _mean_of_brains([learned[one].decoded[kind][place] for one in group]),
-                        space.samples,
-                    )[0]
-                    for group in groups
-                ],
-                axis=0,
-            )
-            points.append(
-                {
-                    "n_trials": size,
-                    "estimate": float(draws[0]),
-                    "interval": list(percentile_interval(draws[1:], interval)),
-                }
-            )
-        row["points"] = points
-        row["planted"] = None
-        if best:
-            row["planted"] = float(
-                np.mean(
-                    [
-                        decoding_ceiling.averaged(
-                            [best[one] for one in group],
-                            [shares[one] if kind == MEAN else 1.0 for one in group],
-                            len(best[0].signal),
-                        ).mean()
-                        for group in groups
-                    ]
-                )
-            )
-        answer.append(row)
-    return answer
-
-
-def _mean_of_brains(decoded: list[Decoded]) -> Decoded:
-    """Average what was decoded of each image; each subject has one row an image."""
-    mean = np.mean([each.total for each in decoded], axis=0)
-    return Decoded(np.ones(len(mean)), mean, mean**2)
 
 
 def _headline(space: dict[str, Any]) -> dict[str, Any]:

@@ -58,8 +58,9 @@ def laws(
     -------
     dict
         ``points`` (mean over subjects, one a size), ``slope``, ``last_doubling``, ``bend``,
-        ``saturating`` (of the mean over subjects), ``comparison``, ``subjects``: slope and
-        ceiling of each, with intervals over test images.
+        ``saturating`` (of the mean over subjects, at the largest `scaling_law.FEWEST_SIZES`
+        sizes), ``comparison`` (at all sizes), ``subjects``: slope, bend and ceiling of each, with
+        intervals over test images.
     """
     n = np.asarray(sizes, dtype=float)
     each = np.moveaxis(r, 1, 2)  # (S, 1 + B, K)
@@ -204,7 +205,10 @@ def _alone(values: np.ndarray, interval: float) -> dict[str, Any]:
 def _saturating(
     n: np.ndarray, scores: np.ndarray, draws: np.ndarray, interval: float
 ) -> dict[str, Any]:
-    found, drawn = law.saturating(n, scores[None]), law.saturating(n, draws)
+    """Fit the saturating law to the largest sizes: it is one of many trials."""
+    last = slice(-law.FEWEST_SIZES, None)
+    found = law.saturating(n[last], scores[None, last])
+    drawn = law.saturating(n[last], draws[:, last])
     return {
         "ceiling": {
             "estimate": float(found.ceiling[0]),

@@ -6,73 +6,18 @@ test image, and sums in the common space of `pooled_decoder`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from brainworth.bridges import decoder, decoding_scores, pooled_decoder
-from brainworth.bridges.decoding_scores import KINDS, MEAN, SINGLE, Resamples
+from brainworth.bridges.decoding_scores import KINDS, MEAN, SINGLE
+from brainworth.bridges.decoding_spaces import Standardised
 from brainworth.bridges.trials import Trials, nested_subsets
-from brainworth.encoder.features import store
-from brainworth.errors import BrainworthError
-from brainworth.nsd.simulate.truth import ImageTruth
-from brainworth.sections.data import Simulation
 from brainworth.stats import permutation_p, stream
-
-
-@dataclass(frozen=True)
-class Space:
-    """Features that are decoded.
-
-    Attributes
-    ----------
-    name, label : str
-    read : callable
-        From 0-based 73K ids (N,) to features (N, T).
-    planted : bool
-        Whether they are what simulated responses were made of.
-    """
-
-    name: str
-    label: str
-    read: Callable[[np.ndarray], np.ndarray]
-    planted: bool = False
-
-
-@dataclass(frozen=True)
-class Standardised:
-    """A space, standardised over the training images of all subjects.
-
-    Attributes
-    ----------
-    space : Space
-    mean, gain : arrays of shape (T,)
-    kept : array of shape (T0,), bool
-        Which features vary over training images and over test images.
-    components : array of shape (T, C)
-        See `pooled_decoder.components_of`.
-    tested : array of shape (I,), int
-        Test images, 0-based 73K ids, ascending.
-    samples : Resamples
-        Of the test images.
-    """
-
-    space: Space
-    mean: np.ndarray
-    gain: np.ndarray
-    kept: np.ndarray
-    components: np.ndarray
-    tested: np.ndarray
-    samples: Resamples
-
-    def read(self, nsd_id: np.ndarray) -> np.ndarray:
-        """Return the standardised features (N, T) of images."""
-        ids, place = np.unique(nsd_id, return_inverse=True)
-        return ((_read(self.space, ids)[:, self.kept] - self.mean) * self.gain)[place]
 
 
 @dataclass
@@ -111,64 +56,6 @@ class Learned:
     members: list = field(default_factory=list)
 
 
-def true_features(images: ImageTruth, simulation: Simulation) -> Space:
-    """Return the features that all simulated subjects encode."""
-    return Space(
-        "true",
-        "the true features",
-        lambda nsd_id: images.features[nsd_id][:, : simulation.shared_features],
-        planted=True,
-    )
-
-
-def encoder_features(path: Path) -> Space:
-    """Return the global vectors of the encoder's features."""
-    backend = store.read(path, np.array([], dtype=int), tokens=False).backend
-    return Space(
-        "encoder",
-        f"the encoder's global features ({backend})",
-        lambda nsd_id: store.read(path, nsd_id, tokens=False).global_,
-    )
-
-
-def standardise(
-    space: Space, train: np.ndarray, tested: np.ndarray, counts: np.ndarray, n_components: int
-) -> Standardised:
-    """Standardise a space over training images.
-
-    Parameters
-    ----------
-    train, tested : arrays of int
-        0-based 73K ids, each once.
-    counts : array of shape (1 + B, I)
-        Resamples of the test images.
-
-    Raises
-    ------
-    BrainworthError
-        If no feature varies.
-    """
-    values, truth = _read(space, train), _read(space, tested)
-    mean, spread = values.mean(axis=0), values.std(axis=0)
-    kept = spread > 1e-6 * np.maximum(1.0, np.abs(mean))
-    kept &= decoding_scores.truth_that_varies(truth)
-    if not kept.any():
-        raise BrainworthError(
-            f"none of the {values.shape[1]} features of {space.label} varies over training images "
-            "and over test images, and there is nothing to decode; use other encoder.features"
-        )
-    mean, gain = mean[kept], 1 / spread[kept]
-    return Standardised(
-        space,
-        mean,
-        gain,
-        kept,
-        pooled_decoder.components_of((values[:, kept] - mean) * gain, n_components),
-        tested,
-        Resamples((truth[:, kept] - mean) * gain, counts),
-    )
-
-
 def learn(
     trials: Trials,
     spaces: Sequence[Standardised],
@@ -204,30 +91,32 @@ def learn(
     answer = [Learned(trials.test) for _ in spaces]
     found: list[list[list[np.ndarray]]] = []
     for size in tqdm(sizes, desc=f"decode {trials.subject}", disable=None):
-        found.append([])
+        fits = []
         for rows in subsets[size]:
             fitted = decoder.fit(
                 trials.train_x[rows], columns[rows], trials.train[rows], penalties, group
             )
-            decoded = fitted.predict(trials.test_x)
-            found[-1].append([decoded[:, group == number] for number in range(2 * len(spaces))])
-            for number, one in enumerate(answer):
-                one.penalty.append(float(fitted.penalty[group == 2 * number][0]))
+            fits.append((fitted.penalty, fitted.predict(trials.test_x)))
+            if len(fits) == 1:
+                held_out = fitted.held_out
+        found.append(
+            [[decoded[:, group == part] for part in range(2 * len(spaces))] for _, decoded in fits]
+        )
         first = subsets[size][0]
         for number, (one, space) in enumerate(zip(answer, spaces, strict=True)):
-            n = len(subsets[size])
-            one.penalty[-n:] = [float(np.median(one.penalty[-n:]))]
-            one.n_subsets.append(n)
+            own = group == 2 * number
+            one.penalty.append(float(np.median([penalty[own][0] for penalty, _ in fits])))
+            one.n_subsets.append(len(fits))
             one.n_images.append(len(np.unique(trials.train[first])))
             if pooled:
-                truth = truths[number][first]
                 one.members.append(
                     pooled_decoder.join(
                         trials.train_x[first],
-                        truth @ space.components,
-                        truth,
+                        truths[number][first],
+                        space.components,
                         trials.train[first],
                         trials.test_x,
+                        (held_out[:, own], fits[0][1][:, own]),
                         [trials.regions.get(region) for region in settings["regions"]],
                         settings["n_folds"],
                         stream(seed, *name, "folds", size),
@@ -250,6 +139,7 @@ def _score(
     image, tested = one.test, space.tested
     for kind in KINDS:
         rows, nulls, p, first = [], [], [], []
+        relabelled = None
         for subsets in found:
             gathered = [
                 decoding_scores.gather(each[2 * number], image, tested, kind) for each in subsets
@@ -267,9 +157,11 @@ def _score(
                     axis=0,
                 )
             )
-            null = decoding_scores.permuted(
-                gathered[0], space.samples.truth, settings["n_permutations"], rng
-            )
+            if relabelled is None:
+                relabelled = decoding_scores.relabellings(
+                    gathered[0].n, settings["n_permutations"], rng
+                )
+            null = decoding_scores.permuted(gathered[0], space.samples.truth, relabelled)
             p.append(permutation_p(float(rows[-1][0][0][0]), null))
             decoded = subsets[0][2 * number]
             if kind == MEAN:
@@ -294,13 +186,3 @@ def _of_another_image(image: np.ndarray, rng: np.random.Generator) -> np.ndarray
     """
     _, first, of_trial = np.unique(image, return_index=True, return_inverse=True)
     return first[rng.permutation(len(first))[of_trial]]
-
-
-def _read(space: Space, nsd_id: np.ndarray) -> np.ndarray:
-    values = np.asarray(space.read(nsd_id), dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise BrainworthError(
-            f"{np.count_nonzero(~np.isfinite(values).all(axis=1))} images have a feature of "
-            f"{space.label} that is not a number; delete the file of features and run again"
-        )
-    return values

@@ -94,17 +94,34 @@ def score(found: Decoded, samples: Resamples) -> tuple[np.ndarray, np.ndarray]:
     return r.mean(axis=1), r2.mean(axis=1)
 
 
-def permuted(
-    found: Decoded, truth: np.ndarray, n_permutations: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the correlation, mean over features, with test images relabelled.
+def relabellings(n: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw permutations of test images among those with as many rows.
 
-    Images are exchanged with those that have as many rows, under which everything but the pairing
-    stays as it is.
+    Under these everything but the pairing of decoded and true features stays as it is.
+
+    Parameters
+    ----------
+    n : array of shape (I,)
+        Rows of each image.
 
     Returns
     -------
-    array of shape (n_permutations,)
+    array of shape (n_permutations, I), int
+    """
+    answer = np.tile(np.arange(len(n)), (n_permutations, 1))
+    for size in np.unique(n):
+        group = np.flatnonzero(n == size)
+        answer[:, group] = rng.permuted(answer[:, group], axis=1)
+    return answer
+
+
+def permuted(found: Decoded, truth: np.ndarray, relabelled: np.ndarray) -> np.ndarray:
+    """Return the correlation, mean over features, with test images relabelled, shape (P,).
+
+    Parameters
+    ----------
+    relabelled : array of shape (P, I)
+        See `relabellings`.
     """
     n = found.n[:, None]
     x = found.total - n * (found.total.sum(axis=0) / n.sum())
@@ -113,15 +130,7 @@ def permuted(
     spread_y = (n * y**2).sum(axis=0)
     scale = np.sqrt(np.maximum(spread_x, 0) * spread_y)
     similarity = (x / np.where(scale > 0, scale, np.inf)) @ y.T / truth.shape[1]
-    rows = np.arange(len(truth))
-    groups = [np.flatnonzero(found.n == size) for size in np.unique(found.n)]
-    answer = np.empty(n_permutations)
-    for draw in range(n_permutations):
-        place = rows.copy()
-        for group in groups:
-            place[group] = rng.permutation(group)
-        answer[draw] = similarity[rows, place].sum()
-    return answer
+    return similarity[np.arange(len(truth)), relabelled].sum(axis=1)
 
 
 def truth_that_varies(truth: np.ndarray) -> np.ndarray:

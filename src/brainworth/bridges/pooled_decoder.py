@@ -1,13 +1,20 @@
 """A decoder that learns from the trials of several subjects who saw other images.
 
 Voxels of two brains do not correspond, and training images are not shared, so that subjects can
-only be joined through what voxels are tuned to. Each subject's responses are brought to a common
-space with one axis for each region and each of a few components of the image features: the
-response of the region along its own estimated tuning to the component, a unit vector. That map is
-estimated from the subject's own trials, by regression of voxels on components, and is
-cross-fitted: the coordinates of an image's trials come from a map that was fitted without the
-image. From the common space, features are decoded by one ridge regression for all subjects, of
-which the trials of others are as good as one's own where regions are tuned alike.
+only be joined through what voxels say of image features. Each subject's responses are brought to a
+common space by maps that are estimated from the subject's own trials. For each of a few components
+of the features it has an axis
+
+* of what the subject's own decoder makes of the trial;
+* and one for each region: the response of the region along its own tuning to the component, from a
+  regression of voxels on components.
+
+Every axis is a guess of a component, in its units. All maps are cross-fitted: the coordinates of an
+image's trials come from maps that were fitted without the image. What the own decoder leaves of the
+features is then predicted from the common space by one ridge regression for all subjects, so that
+the more it is penalised, the more the subject's own decoder is left as it is. Trials of others help
+where axes deserve the same trust in all subjects, and do harm where not, so that how much they
+count is chosen, by how well the subject's own held-out trials are decoded; it can be nothing.
 
 Only sums over folds are kept of each subject, so that any set of subjects is pooled by adding.
 """
@@ -22,10 +29,13 @@ import numpy as np
 from brainworth.errors import BrainworthError
 from brainworth.folds import folds as draw_folds
 
+#: What a trial of another subject may count, relative to one of one's own.
+WEIGHTS = (0.0, 0.1, 0.3, 1.0)
+
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over the trials of each of K folds: p coordinates, T features.
+    """Sums over the trials of each of K folds: p coordinates z, and what is left of T features, y.
 
     Attributes
     ----------
@@ -52,19 +62,38 @@ class Member:
     moments : Moments
         Of its training trials.
     test : array of shape (t, p)
-        Coordinates of its test trials, by the map of all training trials.
+        Coordinates of its test trials, by the maps of all training trials.
+    decoded : array of shape (t, T)
+        What the own decoder makes of them.
     """
 
     moments: Moments
     test: np.ndarray
+    decoded: np.ndarray
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What is decoded of test trials.
+
+    Attributes
+    ----------
+    values : array of shape (t, T)
+    weight : float
+        What a trial of others counts.
+    """
+
+    values: np.ndarray
+    weight: float
 
 
 def join(
     x: np.ndarray,
-    components: np.ndarray,
     features: np.ndarray,
+    basis: np.ndarray,
     image: np.ndarray,
     test_x: np.ndarray,
+    decoded: tuple[np.ndarray, np.ndarray],
     regions: Sequence[np.ndarray | None],
     n_folds: int,
     rng: np.random.Generator,
@@ -75,11 +104,14 @@ def join(
     ----------
     x : array of shape (N, V)
         Responses of training trials.
-    components : array of shape (N, C)
-        Components of the features of each trial's image, C < N.
     features : array of shape (N, T)
+        Of each trial's image.
+    basis : array of shape (T, C)
+        See `components_of`.
     image : array of shape (N,), int
     test_x : array of shape (t, V)
+    decoded : arrays of shape (N, T) and (t, T)
+        What the own decoder makes of training trials, each without its image, and of test trials.
     regions : sequence of arrays of int, or None
         Columns of `x` in each region, the same regions for all subjects; None where a subject has
         no voxel, and then its coordinates are 0.
@@ -93,6 +125,7 @@ def join(
         If there are fewer images than folds, or not more trials than components.
     """
     ids, of_trial = np.unique(image, return_inverse=True)
+    components = features @ basis
     if len(ids) < max(n_folds, 2) or len(x) * (n_folds - 1) <= n_folds * components.shape[1]:
         raise BrainworthError(
             f"{len(x)} trials of {len(ids)} images are too few to estimate the tuning of voxels to "
@@ -100,27 +133,31 @@ def join(
             "bridges.decoding.smallest or lower bridges.decoding.n_components"
         )
     fold = draw_folds(len(ids), n_folds, rng)[of_trial]
-    n_axes, n_features = len(regions) * components.shape[1], features.shape[1]
-    sums = Moments(
-        np.zeros(n_folds),
-        np.zeros((n_folds, n_axes)),
-        np.zeros((n_folds, n_features)),
-        np.zeros((n_folds, n_axes, n_axes)),
-        np.zeros((n_folds, n_axes, n_features)),
-        np.zeros((n_folds, n_features)),
-    )
+    axes = np.empty((len(x), len(regions) * components.shape[1]))
     for number in range(n_folds):
         inside = fold == number
-        z = _coordinates(x[inside], _tuning(x[~inside], components[~inside]), regions)
-        y = features[inside].astype(np.float64)
-        sums.n[number] = len(z)
-        sums.z[number], sums.y[number] = z.sum(axis=0), y.sum(axis=0)
-        sums.zz[number], sums.zy[number] = z.T @ z, z.T @ y
-        sums.yy[number] = np.sum(y**2, axis=0)
-    return Member(sums, _coordinates(test_x, _tuning(x, components), regions))
+        axes[inside] = _along(x[inside], _tuning(x[~inside], components[~inside]), regions)
+    scale = _slopes(axes, np.tile(components, len(regions)))
+    z = np.hstack([decoded[0] @ basis, scale * axes])
+    along = _along(test_x, _tuning(x, components), regions)
+    test = np.hstack([decoded[1] @ basis, scale * along])
+    y = (features - decoded[0]).astype(np.float64)
+    parts = [(z[fold == number], y[fold == number]) for number in range(n_folds)]
+    return Member(
+        Moments(
+            n=np.array([len(a) for a, _ in parts], dtype=float),
+            z=np.stack([a.sum(axis=0) for a, _ in parts]),
+            y=np.stack([b.sum(axis=0) for _, b in parts]),
+            zz=np.stack([a.T @ a for a, _ in parts]),
+            zy=np.stack([a.T @ b for a, b in parts]),
+            yy=np.stack([np.sum(b**2, axis=0) for _, b in parts]),
+        ),
+        test,
+        decoded[1],
+    )
 
 
-def decode(own: Member, others: Sequence[Member], penalties: np.ndarray) -> np.ndarray:
+def decode(own: Member, others: Sequence[Member], penalties: np.ndarray) -> Decoded:
     """Decode the test trials of a subject by what it and others have taught.
 
     Parameters
@@ -130,23 +167,22 @@ def decode(own: Member, others: Sequence[Member], penalties: np.ndarray) -> np.n
         May be empty.
     penalties : array
         Candidates, relative to the mean squared length of the centred coordinates. One is taken
-        for all features: that of least squared error over the folds of `own`, each decoded without
-        its own trials (those of others are never left out; they are of other images).
-
-    Returns
-    -------
-    array of shape (t, T)
+        for all features, with one of `WEIGHTS` for the trials of others: those of least squared
+        error over the folds of `own`, each decoded without its own trials (those of others are of
+        other images).
     """
-    borrowed = [_total(other.moments) for other in others]
+    borrowed = _added([_total(other.moments) for other in others]) if others else None
     whole = _total(own.moments)
-    error = np.zeros(len(penalties))
+    error = np.zeros((len(WEIGHTS) if others else 1, len(penalties)))
     for number in range(len(own.moments.n)):
         held_out = _part(own.moments, number)
         rest = [a - b for a, b in zip(whole, held_out, strict=True)]
-        error += _errors(_solved(_added([rest, *borrowed])), held_out, penalties)
-    solved = _solved(_added([whole, *borrowed]))
-    weights, intercept = _weights(solved, penalties[int(np.argmin(error))])
-    return own.test @ weights + intercept
+        for row, weight in zip(error, WEIGHTS, strict=False):
+            row += _errors(_solved(_with(rest, borrowed, weight)), held_out, penalties)
+    best, place = np.unravel_index(int(np.argmin(error)), error.shape)
+    solved = _solved(_with(whole, borrowed, WEIGHTS[best]))
+    weights, intercept = _weights(solved, penalties[place])
+    return Decoded(own.decoded + own.test @ weights + intercept, WEIGHTS[best])
 
 
 def components_of(features: np.ndarray, most: int) -> np.ndarray:
@@ -172,9 +208,8 @@ def _tuning(x: np.ndarray, components: np.ndarray) -> np.ndarray:
     return np.linalg.solve(gram, centred.T @ x).T
 
 
-def _coordinates(
-    x: np.ndarray, tuning: np.ndarray, regions: Sequence[np.ndarray | None]
-) -> np.ndarray:
+def _along(x: np.ndarray, tuning: np.ndarray, regions: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Return responses (N, R * C) of regions along their tuning (V, C), axes of unit length."""
     n_components = tuning.shape[1]
     z = np.zeros((len(x), len(regions) * n_components))
     for number, columns in enumerate(regions):
@@ -184,6 +219,21 @@ def _coordinates(
             axes = axes / np.where(length > 0, length, 1.0)
             z[:, number * n_components : (number + 1) * n_components] = x[:, columns] @ axes
     return z
+
+
+def _slopes(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the slope of each column of y on that of z; 0 where z does not vary."""
+    centred = z - z.mean(axis=0)
+    squares = np.sum(centred**2, axis=0)
+    return np.sum(centred * y, axis=0) / np.where(squares > 0, squares, np.inf)
+
+
+def _with(
+    own: list[np.ndarray], borrowed: list[np.ndarray] | None, weight: float
+) -> list[np.ndarray]:
+    if borrowed is None:
+        return own
+    return [a + weight * b for a, b in zip(own, borrowed, strict=True)]
 
 
 def _part(moments: Moments, number: int) -> list[np.ndarray]:

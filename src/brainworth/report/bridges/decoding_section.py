@@ -6,14 +6,13 @@ from typing import Any
 
 from reportlab.platypus import Flowable
 
-from brainworth.report import layout, tables
+from brainworth.report import layout
+from brainworth.report.bridges import decoding_tables
+from brainworth.report.bridges.decoding_tables import test_of, value
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
-    DASH,
     GLUE,
-    estimate,
-    interval,
     number,
     p_value,
     percent,
@@ -21,14 +20,12 @@ from brainworth.report.numbers import (
     with_sign,
 )
 from brainworth.report.published import cite
-from brainworth.report.tables import Column
 
 QUESTIONS = {
     "scaling": "Does decoding grow with every doubling of trials?",
     "subjects": "More trials, or more subjects?",
     "brains": "Are more brains at test worth it?",
 }
-KINDS = {"single": "single trials", "mean": "means of trials"}
 
 
 def abstract(evidence: Evidence) -> str:
@@ -44,7 +41,7 @@ def glance(evidence: Evidence, name: str) -> str:
         known = head["planted_ceiling"]
         ceiling = "" if known is None else f", ceiling {number(known, 2)}"
         return (
-            f"r {_value(head['largest'], 2)} at {whole(head['largest']['n_trials'])} trials; last"
+            f"r {value(head['largest'], 2)} at {whole(head['largest']['n_trials'])} trials; last"
             f" doubling {_signed(head['last_doubling'])}{ceiling}"
         )
     if name == "subjects":
@@ -59,7 +56,7 @@ def glance(evidence: Evidence, name: str) -> str:
         return "not asked with one subject"
     first, *_, last = [row for row in rows if row["kind"] == "single"]
     return (
-        f"r {_value(first['points'][-1], 2)} from one brain, {_value(last['points'][-1], 2)} from"
+        f"r {value(first['points'][-1], 2)} from one brain, {value(last['points'][-1], 2)} from"
         f" {last['n_subjects']}"
     )
 
@@ -102,11 +99,11 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
     """Return reading, tables and the figure."""
     data = evidence.bridges["decoding"]
     parts: list[Flowable] = [layout.body(*_reading(data))]
-    parts += _laws(data, number_of)
-    parts += _points(data, number_of)
+    parts += decoding_tables.laws(data, number_of)
+    parts += decoding_tables.points(data, number_of)
     if data["spaces"][0]["pooled"] is not None:
-        parts += _subjects(data, number_of)
-        parts += _brains(data, number_of)
+        parts += decoding_tables.subjects(data, number_of)
+        parts += decoding_tables.brains(data, number_of)
     parts.append(
         layout.figure(evidence.figures["bridge_decoding"], number_of.figure(), _caption(data))
     )
@@ -128,7 +125,7 @@ def _about_subjects(given: dict[str, Any]) -> str:
 def _reading(data: dict[str, Any]) -> list[str]:
     texts = []
     for space in data["spaces"]:
-        test = _test(space, "single")
+        test = test_of(space, "single")
         bend, gain = test["bend"], test["last_doubling"]
         low, high = bend["interval"]
         shape = (
@@ -141,8 +138,8 @@ def _reading(data: dict[str, Any]) -> list[str]:
         grows = "still brings something" if gain["interval"][0] > 0 else "brings nothing certain"
         texts.append(
             f"<b>{layout.sentence_case(space['label'])}</b>, single trials: each doubling brings"
-            f" {_value(test['slope'])} in r; the last {grows},"
-            f" {_value(gain)}, and {_value(bend)} compared with those before"
+            f" {value(test['slope'])} in r; the last {grows},"
+            f" {value(gain)}, and {value(bend)} compared with those before"
             f" ({with_sign(p_value(bend['p'], sides=2))}): {shape}."
         )
         planted = test["planted"]
@@ -154,13 +151,13 @@ def _reading(data: dict[str, Any]) -> list[str]:
                 "The best linear decoder that training without end could give has"
                 f" r{GLUE}={GLUE}{number(planted['ceiling'])} (known from the simulation); the"
                 f" largest training set comes to {percent(last / planted['ceiling'])} % of it, and"
-                f" the saturating law puts it at {_value(ceiling)}, which"
+                f" the saturating law puts it at {value(ceiling)}, which"
                 f" {'holds' if inside else 'misses'} the truth."
             )
         worst = max(abs(point["estimate"]) for point in test["null"]["points"])
         texts.append(
             f"Trained on the features of other images, r is {number(worst)} at most in size, with"
-            f" a slope of {_value(test['null']['slope'])}."
+            f" a slope of {value(test['null']['slope'])}."
         )
     doubling = data["headline"]["doubling_difference"]
     if doubling is not None:
@@ -174,146 +171,11 @@ def _reading(data: dict[str, Any]) -> list[str]:
         )
         texts.append(
             "In the common space, twice the trials bring"
-            f" {_value(data['headline']['doubling_trials'])} and a second subject's trials"
-            f" {_value(data['headline']['doubling_subjects'])}, a difference of {_value(doubling)}:"
+            f" {value(data['headline']['doubling_trials'])} and a second subject's trials"
+            f" {value(data['headline']['doubling_subjects'])}, a difference of {value(doubling)}:"
             f" {verdict}."
         )
     return texts
-
-
-def _laws(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
-    columns = [
-        Column("Features", "left", wraps=True),
-        Column("Test", "left"),
-        Column("slope a doubling"),
-        Column("last doubling"),
-        Column("bend"),
-        Column("p"),
-        Column("ceiling, fitted"),
-        Column("planted"),
-        Column("p, log-linear"),
-        Column("p, saturating"),
-    ]
-    rows = [
-        [
-            space["label"],
-            KINDS[test["kind"]],
-            _value(test["slope"]),
-            _value(test["last_doubling"]),
-            _value(test["bend"]),
-            p_value(test["bend"]["p"], sides=2),
-            _value(test["saturating"]["ceiling"]),
-            number(test["planted"] and test["planted"]["ceiling"]),
-            p_value(test["comparison"]["p_log_linear"], test["comparison"]["n_draws"]),
-            p_value(test["comparison"]["p_saturating"], test["comparison"]["n_draws"]),
-        ]
-        for space in data["spaces"]
-        for test in space["tests"]
-    ]
-    n = len(data["subjects"])
-    return tables.table(
-        number_of.table(),
-        f"Laws of scaling, mean over {n} {'subject' if n == 1 else 'subjects'}, from"
-        f" {whole(data['sizes'][0])} to {whole(data['sizes'][-1])} trials. Small p under a law:"
-        " scores that follow it seldom prefer the other law as much.",
-        columns,
-        rows,
-        sizes=(7.5, 7.0, 6.5, 6.0),
-    )
-
-
-def _points(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
-    space = data["spaces"][0]
-    test = _test(space, "single")
-    columns = [Column("Subject", "left"), Column("voxels"), Column("trials")]
-    columns += [Column(f"r, {whole(size)}") for size in data["sizes"]]
-    columns += [Column("p"), Column("slope"), Column("planted ceiling")]
-    planted = test["planted"]
-    rows = []
-    for place, (about, row) in enumerate(zip(data["subjects"], test["subjects"], strict=True)):
-        rows.append(
-            [
-                about["subject"],
-                whole(about["n_voxels"]),
-                whole(about["n_trials"]),
-                *(number(point["estimate"]) for point in row["points"]),
-                p_value(row["points"][-1]["p"], test["n_permutations"]),
-                _value(row["slope"]),
-                DASH if planted is None else number(planted["subjects"][place]),
-            ]
-        )
-    return tables.table(
-        number_of.table(),
-        f"Single trials of each subject, {space['label']}: correlation at each number of training"
-        " trials, p of the last by relabelled test images, slope a doubling with its interval over"
-        " test images.",
-        columns,
-        rows,
-        sizes=(7.5, 7.0, 6.5, 6.0),
-    )
-
-
-def _subjects(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
-    space = data["spaces"][0]
-    pooled = space["pooled"]
-    columns = [Column("trials of each")]
-    columns += [
-        Column("own only" if curve["n_subjects"] == 1 else f"of {curve['n_subjects']} subjects")
-        for curve in pooled["curves"]
-    ]
-    counts = [curve["n_subjects"] for curve in pooled["curves"] if curve["n_subjects"] > 1]
-    columns += [Column(f"worth, {count} subjects") for count in counts]
-    worth = {(row["n_trials"], row["n_subjects"]): row for row in pooled["worth"]}
-    rows = [
-        [
-            whole(size),
-            *(_value(curve["points"][place]) for curve in pooled["curves"]),
-            *(_worth(worth[size, count]) for count in counts),
-        ]
-        for place, size in enumerate(data["sizes"])
-    ]
-    return tables.table(
-        number_of.table(),
-        f"Subjects to learn from, single trials, {space['label']}: correlation of a decoder in the"
-        " common space. Worth: how many of one's own trials do as much as one trial of another"
-        " subject.",
-        columns,
-        rows,
-        sizes=(7.5, 7.0, 6.5, 6.0),
-    )
-
-
-def _brains(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
-    columns = [
-        Column("Features", "left"),
-        Column("Test", "left"),
-        Column("brains"),
-        Column("groups"),
-        *(Column(f"r, {whole(size)}") for size in (data["sizes"][0], data["sizes"][-1])),
-        Column("planted ceiling"),
-    ]
-    rows = [
-        [
-            space["label"],
-            KINDS[row["kind"]],
-            whole(row["n_subjects"]),
-            whole(row["n_groups"]),
-            _value(row["points"][0]),
-            _value(row["points"][-1]),
-            number(row["planted"]),
-        ]
-        for space in data["spaces"]
-        for row in space["brains"]
-    ]
-    return tables.table(
-        number_of.table(),
-        "Brains to decode from: correlation of the mean of what is decoded from several subjects"
-        " who see the same image, one trial each or the mean of each one's trials. Intervals are"
-        " over test images.",
-        columns,
-        rows,
-        sizes=(8.0, 7.5, 7.0),
-    )
 
 
 def _caption(data: dict[str, Any]) -> str:
@@ -336,21 +198,7 @@ def _caption(data: dict[str, Any]) -> str:
     return text
 
 
-def _test(space: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next(each for each in space["tests"] if each["kind"] == kind)
-
-
-def _value(found: dict[str, Any], decimals: int = 3) -> str:
-    return estimate(found["estimate"], found["interval"], decimals)
-
-
 def _signed(found: dict[str, Any]) -> str:
     """Return a gain with its sign and its interval."""
     sign = "+" if found["estimate"] >= 0 else ""
-    return f"{sign}{_value(found)}"
-
-
-def _worth(row: dict[str, Any]) -> str:
-    if row["beyond"] is not None:
-        return f"beyond {interval(row['interval'], 2)}"
-    return estimate(row["estimate"], row["interval"], 2)
+    return f"{sign}{value(found)}"
