@@ -30,11 +30,12 @@ class Learned:
         Image of each test trial.
     r, null : dict from kind of test to array of shape (K, 1 + B)
         Mean correlation over features, of the data and of resampled test images, mean over
-        subsets; of decoders as they are, and of decoders trained on features of other images.
+        subsets; of decoders as they are, and of those of the first subset trained on features of
+        other images.
     r2, spread, p : dict from kind to array of shape (K,)
         R2, the SD over subsets (NaN where there is one), and the p-value of relabelled test images.
-    penalty : array of shape (K,)
-        Median over subsets.
+    penalty, penalties : lists of float
+        Of each size, the median over subsets; and of every decoder.
     n_subsets, n_images : lists of int
         Subsets of each size, and images of the first of them.
     decoded : dict from kind to list of Decoded
@@ -50,6 +51,7 @@ class Learned:
     spread: dict[str, np.ndarray] = field(default_factory=dict)
     p: dict[str, np.ndarray] = field(default_factory=dict)
     penalty: list[float] = field(default_factory=list)
+    penalties: list[float] = field(default_factory=list)
     n_subsets: list[int] = field(default_factory=list)
     n_images: list[int] = field(default_factory=list)
     decoded: dict[str, list] = field(default_factory=dict)
@@ -89,24 +91,31 @@ def learn(
     group = np.repeat(np.arange(2 * len(spaces)), np.repeat([t.shape[1] for t in truths], 2))
     penalties = np.geomspace(*settings["alpha_range"], settings["n_alphas"])
     answer = [Learned(trials.test) for _ in spaces]
-    found: list[list[list[np.ndarray]]] = []
+    found: list[list[dict[int, np.ndarray]]] = []
     for size in tqdm(sizes, desc=f"decode {trials.subject}", disable=None):
         fits = []
-        for rows in subsets[size]:
+        for number, rows in enumerate(subsets[size]):
+            # the null is asked for once a size
+            used = np.flatnonzero(group % 2 == 0) if number else np.arange(len(group))
             fitted = decoder.fit(
-                trials.train_x[rows], columns[rows], trials.train[rows], penalties, group
+                trials.train_x[rows],
+                columns[np.ix_(rows, used)],
+                trials.train[rows],
+                penalties,
+                group[used],
             )
-            fits.append((fitted.penalty, fitted.predict(trials.test_x)))
-            if len(fits) == 1:
+            decoded = fitted.predict(trials.test_x)
+            fits.append({part: decoded[:, group[used] == part] for part in np.unique(group[used])})
+            for place, one in enumerate(answer):
+                one.penalties.append(float(fitted.penalty[group[used] == 2 * place][0]))
+            if number == 0:
                 held_out = fitted.held_out
-        found.append(
-            [[decoded[:, group == part] for part in range(2 * len(spaces))] for _, decoded in fits]
-        )
+        found.append(fits)
         first = subsets[size][0]
         for number, (one, space) in enumerate(zip(answer, spaces, strict=True)):
-            own = group == 2 * number
-            one.penalty.append(float(np.median([penalty[own][0] for penalty, _ in fits])))
-            one.n_subsets.append(len(fits))
+            n = len(fits)
+            one.penalty.append(float(np.median(one.penalties[-n:])))
+            one.n_subsets.append(n)
             one.n_images.append(len(np.unique(trials.train[first])))
             if pooled:
                 one.members.append(
@@ -116,7 +125,7 @@ def learn(
                         space.components,
                         trials.train[first],
                         trials.test_x,
-                        (held_out[:, own], fits[0][1][:, own]),
+                        (held_out[:, group == 2 * number], fits[0][2 * number]),
                         [trials.regions.get(region) for region in settings["regions"]],
                         settings["n_folds"],
                         stream(seed, *name, "folds", size),
@@ -129,7 +138,7 @@ def learn(
 
 def _score(
     one: Learned,
-    found: list[list[list[np.ndarray]]],
+    found: list[list[dict[int, np.ndarray]]],
     number: int,
     space: Standardised,
     settings: Mapping[str, Any],
@@ -145,24 +154,14 @@ def _score(
                 decoding_scores.gather(each[2 * number], image, tested, kind) for each in subsets
             ]
             rows.append([decoding_scores.score(each, space.samples) for each in gathered])
-            nulls.append(
-                np.mean(
-                    [
-                        decoding_scores.score(
-                            decoding_scores.gather(each[2 * number + 1], image, tested, kind),
-                            space.samples,
-                        )[0]
-                        for each in subsets
-                    ],
-                    axis=0,
-                )
-            )
+            null = decoding_scores.gather(subsets[0][2 * number + 1], image, tested, kind)
+            nulls.append(decoding_scores.score(null, space.samples)[0])
             if relabelled is None:
                 relabelled = decoding_scores.relabellings(
                     gathered[0].n, settings["n_permutations"], rng
                 )
-            null = decoding_scores.permuted(gathered[0], space.samples.truth, relabelled)
-            p.append(permutation_p(float(rows[-1][0][0][0]), null))
+            chance = decoding_scores.permuted(gathered[0], space.samples.truth, relabelled)
+            p.append(permutation_p(float(rows[-1][0][0][0]), chance))
             decoded = subsets[0][2 * number]
             if kind == MEAN:
                 first.append(gathered[0])

@@ -71,7 +71,7 @@ def true_features(images: ImageTruth, simulation: Simulation) -> Space:
     """Return the features that all simulated subjects encode."""
     return Space(
         "true",
-        "the true features",
+        "true features",
         lambda nsd_id: images.features[nsd_id][:, : simulation.shared_features],
         planted=True,
     )
@@ -82,7 +82,7 @@ def encoder_features(path: Path) -> Space:
     backend = store.read(path, np.array([], dtype=int), tokens=False).backend
     return Space(
         "encoder",
-        f"the encoder's global features ({backend})",
+        f"global vectors of the images ({backend})",
         lambda nsd_id: store.read(path, nsd_id, tokens=False).global_,
     )
 

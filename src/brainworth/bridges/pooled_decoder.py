@@ -30,7 +30,7 @@ from brainworth.errors import BrainworthError
 from brainworth.folds import folds as draw_folds
 
 #: What a trial of another subject may count, relative to one of one's own.
-WEIGHTS = (0.0, 0.1, 0.3, 1.0)
+WEIGHTS = (0.0, 0.1, 1.0)
 
 
 @dataclass(frozen=True)
