@@ -31,7 +31,8 @@ rule bridge_decoding:
     conda:
         ENV
     resources:
-        mem_mb=growing(3000),
+        # at the size of NSD: the Gram matrix of voxels and its eigenvectors, in double precision
+        mem_mb=growing(3000 if SIMULATED and CONFIG.simulation.scale != "full" else 16000),
     params:
         config=keys(
             *("seed", "interval", "design.min_repetitions"),

@@ -14,6 +14,8 @@ from brainworth.report import style
 COLORS = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 MARKERS = "os^Dv<"
 DASHED, DOTTED = (0, (5, 2)), (0, (1, 1.5))
+#: Sizes, the largest ones, that the saturating law is fitted to.
+FITTED = 4
 KINDS = {"single": "single trials", "mean": "means of an image's trials"}
 
 
@@ -57,8 +59,9 @@ def _curves(axes: Axes, test: dict[str, Any]) -> None:
     straight = test["at_largest"] + test["slope"]["estimate"] * np.log2(inside / sizes[-1])
     axes.plot(inside, straight, color=style.BLUE, linestyle=DASHED, label="log-linear law")
     law = test["saturating"]
-    level = law["ceiling"]["estimate"] * np.sqrt(dense / (dense + law["half"]["estimate"]))
-    axes.plot(dense, level, color=style.VERMILLION, linestyle=DOTTED, label="saturating law")
+    above = dense[dense >= sizes[-FITTED] / 1.001]
+    level = law["ceiling"]["estimate"] * np.sqrt(above / (above + law["half"]["estimate"]))
+    axes.plot(above, level, color=style.VERMILLION, linestyle=DOTTED, label="saturating law")
     style.points(
         axes,
         sizes,
