@@ -49,3 +49,41 @@ rule bridge_calibration:
         code=code("bridge_calibration.py"),
     script:
         "../scripts/bridge_calibration.py"
+
+
+rule bridge_decoding:
+    """Decode image features from more and more trials, and from more and more subjects."""
+    input:
+        **(
+            {
+                "images": f"{DATA}/{paths.IMAGE_TRUTH}",
+                "truth": [
+                    f"{DATA}/{paths.subject_truth_key(subject)}"
+                    for subject in CONFIG.bridges.subjects
+                ],
+            }
+            if SIMULATED
+            else {}
+        ),
+        betas=BRIDGE_BETAS,
+        features=f"{ENCODED}/features.h5",
+    output:
+        json=f"{OUT}/bridges/decoding.json",
+    log:
+        f"{LOGS}/bridge_decoding.log",
+    benchmark:
+        f"{LOGS}/benchmarks/bridge_decoding.tsv"
+    conda:
+        ENV
+    resources:
+        # at the size of NSD: the Gram matrix of voxels and its eigenvectors, in double precision
+        mem_mb=growing(3000 if SIMULATED and CONFIG.simulation.scale != "full" else 16000),
+    params:
+        config=keys(
+            *("seed", "interval", "design.min_repetitions"),
+            *("bridges.subjects", "bridges.decoding"),
+            *(("simulation",) if SIMULATED else ()),
+        ),
+        code=code("bridge_decoding.py"),
+    script:
+        "../scripts/bridge_decoding.py"

@@ -130,6 +130,12 @@ class Config(Section):
                 "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
                 "them out there, or set encoder.run to false"
             )
+        absent = [name for name in self.bridges.decoding.regions if name not in self.rois]
+        if self.bridges_run and "decoding" in self.bridges.parts and absent:
+            raise ValueError(
+                f"rois: bridges.decoding.regions names {', '.join(absent)}; add them to rois, take "
+                "them out there, or take decoding out of bridges.parts"
+            )
         absent = sorted(set(self.bridges.subjects) - set(self.subjects))
         if self.bridges_run and absent:
             raise ValueError(

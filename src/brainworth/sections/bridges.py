@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from brainworth.sections.base import Count, Positive, Section
+from brainworth.sections.base import Bootstrap, Count, Positive, Section
 
 SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
 #: Each has a rule, a JSON, a figure and a section of the report.
@@ -44,6 +44,31 @@ class BridgeCalibration(Section):
         return self
 
 
+class Decoding(Section):
+    """Scaling of decoding with trials and subjects."""
+
+    regions: Annotated[list[str], Field(min_length=1)]
+    smallest: Annotated[int, Field(ge=10)]
+    n_subsets: Count
+    n_subjects: Annotated[list[Count], Field(min_length=1)]
+    n_alphas: Annotated[int, Field(ge=2)]
+    alpha_range: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    n_components: Count
+    n_folds: Annotated[int, Field(ge=2, le=20)]
+    n_bootstrap: Bootstrap
+    n_permutations: Annotated[int, Field(ge=99)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Decoding:
+        low, high = self.alpha_range
+        if low >= high:
+            raise ValueError("decoding.alpha_range must ascend")
+        for name, values in (("regions", self.regions), ("n_subjects", self.n_subjects)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"decoding.{name} names something twice: {values}")
+        return self
+
+
 class Bridges(Section):
     """What the stages answer together."""
 
@@ -51,3 +76,4 @@ class Bridges(Section):
     parts: Annotated[list[BridgePart], Field(min_length=1)]
     subjects: Annotated[list[SubjectName], Field(min_length=1)]
     calibration: BridgeCalibration
+    decoding: Decoding
