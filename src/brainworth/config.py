@@ -136,6 +136,18 @@ class Config(Section):
                 f"subjects: bridges.subjects names {' and '.join(absent)}; add them to subjects, "
                 "take them out there, or set bridges.run to false"
             )
+        planted = self.bridges.feature_spaces.planted
+        if (
+            self.bridges_run
+            and "feature_spaces" in self.bridges.parts
+            and self.data.source != "simulated"
+            and planted
+        ):
+            raise ValueError(
+                f"bridges.feature_spaces.spaces: {' and '.join(planted)} are planted, which only "
+                "simulated data can have; take them out, or take feature_spaces out of "
+                "bridges.parts"
+            )
         between = BETWEEN_SUBJECTS & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:
             raise ValueError(

@@ -67,6 +67,25 @@ class Plan:
     pair: tuple[str, str] | None
 
 
+def plan(asked: Mapping[str, Any], **others: Any) -> Plan:
+    """Return the plan that a study asks for.
+
+    Parameters
+    ----------
+    asked : mapping
+        Section ``bridges.feature_spaces``.
+    **others
+        What `Plan` has beside it: ridge, min_ceiling, interval, seed.
+    """
+    pair = asked["pair"]
+    names = ("dimensions", "sizes", "max_voxels", "n_permutations", "n_bootstrap")
+    return Plan(
+        **{name: asked[name] for name in names},
+        pair=None if pair is None else (pair["aligned"], pair["unaligned"]),
+        **others,
+    )
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is found of one subject.

@@ -12,6 +12,28 @@ from brainworth.bridges.feature_spaces import SHARE, Plan, Subject, signed
 from brainworth.bridges.space_retrieval import MEASURES
 
 
+def data(
+    subjects: Sequence[Subject], spaces: Sequence[Mapping[str, Any]], plan: Plan
+) -> dict[str, Any]:
+    """Return all that is found, ready for JSON.
+
+    Parameters
+    ----------
+    spaces : sequence of mappings
+        What the spaces are.
+    """
+    group = together(subjects, plan)
+    return {
+        "interval": plan.interval,
+        "n_permutations": plan.n_permutations,
+        "n_bootstrap": plan.n_bootstrap,
+        "spaces": list(spaces),
+        "subjects": [each.data for each in subjects],
+        "group": group,
+        "pair": held(subjects, group, plan),
+    }
+
+
 def together(subjects: Sequence[Subject], plan: Plan) -> dict[str, Any]:
     """Compare the spaces over subjects, on the images that are test images of all of them.
 

@@ -9,10 +9,8 @@ components, and the variances by which retrieval scales them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -208,8 +206,3 @@ def reduce(values: np.ndarray, train_rows: np.ndarray, n_components: int, name: 
         effective_dimension=float(variances.sum() ** 2 / np.sum(variances**2)),
         kept=float(leading.sum() / variances.sum()),
     )
-
-
-def settings_of(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the configuration says of a space beside its name and source."""
-    return {key: value for key, value in space.items() if key not in ("name", "source")}

@@ -149,6 +149,4 @@ def _open(path: Path, key: str) -> Iterator[h5py.File]:
     except FileNotFoundError:
         raise BrainworthError(f"{key}: {path} does not exist; {MANUAL}") from None
     except (OSError, RuntimeError) as error:
-        raise BrainworthError(
-            f"{key}: {path} cannot be read as HDF5 ({error}); {MANUAL}"
-        ) from None
+        raise BrainworthError(f"{key}: {path} cannot be read as HDF5 ({error}); {MANUAL}") from None

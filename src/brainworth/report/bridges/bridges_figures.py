@@ -7,9 +7,10 @@ from pathlib import Path
 from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
+from brainworth.report.bridges import feature_spaces_figure
 
 #: Bridge to what draws its figure from its data; the rule of each begins with ``bridge_``.
-DRAWINGS = {}
+DRAWINGS = {"feature_spaces": feature_spaces_figure.drawing}
 
 
 def draw(bridge: str, result: str | Path, png: str | Path, pdf: str | Path) -> None:
