@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from brainworth.bridges import feature_spaces, space_group, space_sources
+from brainworth.bridges import feature_spaces, space_group, space_plan, space_sources
 from brainworth.encoder import targets
 from brainworth.job import job, write_result
 from brainworth.sections.data import Simulation
@@ -13,7 +13,7 @@ with job(snakemake) as given:
     torch.set_num_threads(1)
     asked = given["bridges.feature_spaces"]
     ridge = given["encoder.ridge"]
-    plan = feature_spaces.plan(
+    plan = space_plan.plan(
         asked,
         ridge=ridge,
         min_ceiling=given["encoder.scores"]["min_ceiling"],

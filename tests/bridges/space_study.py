@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainworth.bridges import feature_spaces, ideal_observer, planted_spaces, spaces
+from brainworth.bridges import feature_spaces, ideal_observer, planted_spaces, space_plan, spaces
 from brainworth.bridges.space_truth import Truth
 from brainworth.encoder.targets import Targets
 from brainworth.nsd.simulate.truth import SubjectTruth
@@ -48,7 +48,7 @@ def plan(**changes):
         "seed": 4,
         "pair": PAIR,
     }
-    return feature_spaces.Plan(**(settings | changes))
+    return space_plan.Plan(**(settings | changes))
 
 
 @dataclass

@@ -71,9 +71,9 @@ def test_the_aligned_space_wins_with_every_seed(analysed):
             for each in subject.data["differences"]
             if (each["first"], each["second"]) == ("aligned", "misaligned")
         )
-        for name in ("share", "top1", "top5", "identification"):
+        for name in ("share", "r_nc", "top1", "top5", "identification"):
             assert won[name]["interval"][0] > 0
-            assert won[name]["p_familywise"] <= 0.05
+            assert name == "share" or won[name]["p_familywise"] <= 0.05
         assert found["aligned"]["retrieval"]["top1"]["p_familywise"] == pytest.approx(1 / 200)
         assert found["misaligned"]["encoding"]["share"]["estimate"] < 0.05
 
@@ -143,41 +143,55 @@ def test_what_is_unique_to_the_aligned_space_is_nearly_all_of_it(analysed):
         mine, other = subject.data["unique"]
         assert (mine["space"], other["space"]) == space_study.PAIR
         assert mine["interval"][0] > 0.3
-        assert other["estimate"] == pytest.approx(0, abs=0.05)
+        # what nobody encodes can only cost
+        assert -0.12 < other["estimate"] < 0.03
 
 
-def null_study(seed):
-    """Two spaces of nothing that anybody encodes, and responses to other images than is said."""
+def two_alike(seed, *, mixed):
+    """Compare two equally aligned spaces; or with the responses to other images than is said."""
     made = space_study.study(seed, n_train=80, n_test=40, n_voxels=12)
     targets = made.targets["subj01"]
-    order = np.random.default_rng([seed, 3]).permutation(80)
-    values = targets.values.copy()
-    values[:80] = values[order]
-    made.targets["subj01"] = replace(targets, values=values)
+    rng = np.random.default_rng([seed, 3])
+    order = np.arange(len(targets.nsd_id))
+    if mixed:
+        order = np.concatenate([rng.permutation(targets.rows(part)) for part in range(3)])
     planted = space_study.plant(made, seed, alignments={"aligned": 1.0, "misaligned": 1.0})
-    return feature_spaces.analyse(
-        made.targets["subj01"],
-        {},
-        space_study.reduced(planted, targets, 6),
-        space_study.plan(seed=seed, sizes=[], dimensions=[]),
-    )
+    found = space_study.reduced(planted, targets, 6)
+    found = {
+        name: replace(space, scores=space.scores[order], whitened=space.whitened[order])
+        for name, space in found.items()
+    }
+    plan = space_study.plan(seed=seed, sizes=[], dimensions=[])
+    return feature_spaces.analyse(targets, {}, found, plan)
+
+
+MEASURES = ("r_nc", "top1", "top5", "identification")
+
+
+def rates(*, mixed):
+    """Return how often p is below 5 %: of differences, and of retrieval itself."""
+    differences, single = {name: [] for name in MEASURES}, []
+    for seed in range(200):
+        data = two_alike(seed, mixed=mixed).data
+        for name, found in differences.items():
+            found.append(data["differences"][0][name]["p"] <= 0.05)
+        single += [row["retrieval"]["identification"]["p"] <= 0.05 for row in data["spaces"]]
+    return {name: float(np.mean(found)) for name, found in differences.items()}, np.mean(single)
 
 
 def test_shuffled_responses_let_no_space_win():
-    """False positives of the paired differences, and of retrieval, at 5 %."""
-    wrong = {"share": [], "top5": [], "identification": []}
-    single = []
-    for seed in range(150):
-        subject = null_study(seed)
-        (difference,) = subject.data["differences"]
-        for name, found in wrong.items():
-            found.append(difference[name]["p"] <= 0.05)
-        single += [
-            row["retrieval"]["identification"]["p"] <= 0.05 for row in subject.data["spaces"]
-        ]
-    rates = {name: float(np.mean(found)) for name, found in wrong.items()}
-    assert all(0.01 <= rate <= 0.10 for rate in rates.values()), rates
-    assert 0.01 <= np.mean(single) <= 0.10
+    """Counts of few hits have few values: p-values of top-1 are larger than they need be."""
+    found, single = rates(mixed=True)
+    assert 0.01 <= found["r_nc"] <= 0.10
+    assert 0.01 <= found["identification"] <= 0.10
+    assert max(found["top1"], found["top5"]) <= 0.10
+    assert 0.01 <= single <= 0.10
+
+
+def test_equally_aligned_spaces_are_told_apart_no_more_often_than_the_level_says():
+    found, single = rates(mixed=False)
+    assert all(0.01 <= rate <= 0.10 for rate in found.values()), found
+    assert single > 0.9
 
 
 def test_a_space_and_its_rotation_tie():
@@ -192,9 +206,9 @@ def test_a_space_and_its_rotation_tie():
     }
     found = feature_spaces.analyse(targets, space_study.REGIONS, both, space_study.plan()).data
     (difference,) = found["differences"]
-    for name in ("share", "top1", "top5", "identification"):
+    for name in ("share", "r_nc", "top1", "top5", "identification"):
         assert difference[name]["estimate"] == pytest.approx(0, abs=1e-4)
-        assert difference[name]["p"] == 1
+        assert name == "share" or difference[name]["p"] == 1
     first, second = found["spaces"]
     assert first["effective_dimension"] == pytest.approx(second["effective_dimension"])
 

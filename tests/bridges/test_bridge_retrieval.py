@@ -132,14 +132,19 @@ def test_candidates_stay_as_they_are_when_images_are_resampled():
     np.testing.assert_array_equal(found.images["top1"], np.diag(alone))
 
 
-@pytest.mark.parametrize("p", [0.02, 0.2, 0.5, 0.95])
-def test_intervals_of_trials_cover(p):
-    rng = np.random.default_rng(8)
-    inside = 0
-    for _ in range(400):
-        low, high = retrieval.interval(rng.random(100) < p, 0.95)
-        inside += low <= p <= high
-    assert inside / 400 > 0.92
+@pytest.mark.parametrize("n", [60, 200])
+def test_intervals_of_trials_cover(n):
+    """Exactly, over all counts; Wilson's interval covers its level on average over shares."""
+    counts = np.arange(n + 1)
+    bounds = np.array([retrieval.interval(np.arange(n) < k, 0.95) for k in counts])
+    covered = []
+    for p in np.linspace(0.01, 0.99, 99):
+        inside = (bounds[:, 0] <= p) & (p <= bounds[:, 1])
+        covered.append(scipy_stats.binom.pmf(counts, n, p) @ inside)
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.006)
+    assert min(covered) > 0.87
+    expected = scipy_stats.binomtest(n // 3, n).proportion_ci(method="wilson")
+    np.testing.assert_allclose(bounds[n // 3], [expected.low, expected.high], atol=1e-9)
 
 
 @pytest.mark.parametrize(("a", "b"), [(8, 2), (2, 8), (0.5, 0.5), (20, 1)])
@@ -244,16 +249,13 @@ def test_equal_scores_tie():
     assert found == {"estimate": 0, "interval": [0, 0], "p": 1, "p_familywise": 1}
 
 
-def test_draws_tell_a_difference_from_rounding():
+def test_differences_tell_rounding_from_a_difference():
     rng = np.random.default_rng(15)
-    draws_of = {"a": rng.normal(0.5, 0.02, 500)}
-    draws_of["b"] = draws_of["a"] + rng.normal(0, 1e-7, 500)
-    draws_of["c"] = draws_of["a"] + rng.normal(0.1, 0.02, 500)
-    estimates = {"a": 0.5, "b": 0.5 + 1e-7, "c": 0.6}
-    found = space_contrasts.of_draws(estimates, draws_of)
+    scores = rng.normal(0.5, 0.5, 40)
+    turned = scores + np.abs(rng.normal(0, 1e-7, 40))
+    found = compare({"a": scores, "b": turned, "c": scores + rng.normal(0.3, 0.1, 40)}, 1)
     assert found["a", "b"]["p"] == 1
-    assert found["a", "c"]["p"] == pytest.approx(1 / 501)
-    assert found["a", "c"]["p_familywise"] == pytest.approx(1 / 501)
+    assert found["a", "c"]["p"] == found["a", "c"]["p_familywise"] == pytest.approx(1 / 200)
 
 
 def test_bad_similarities_are_refused():

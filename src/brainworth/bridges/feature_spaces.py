@@ -7,7 +7,7 @@ others, with what they can explain, and the best retrieval that there can be fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from brainworth.bridges import (
     space_retrieval,
     space_truth,
 )
+from brainworth.bridges.space_plan import Plan
 from brainworth.bridges.space_retrieval import MEASURES, Decoded, Draws, Found
 from brainworth.bridges.space_truth import Truth
 from brainworth.bridges.spaces import Reduced
@@ -29,61 +30,8 @@ from brainworth.encoder.targets import TEST, TRAIN, Targets
 from brainworth.errors import BrainworthError
 from brainworth.stats import stream
 
-SHARE = "share"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How spaces are compared.
-
-    Attributes
-    ----------
-    ridge : mapping
-        ``n_folds``, ``n_alphas`` and ``alpha_range`` of section ``encoder.ridge``.
-    dimensions, sizes : sequences of int
-        Numbers of components, and of candidates, at which retrieval is told beside all.
-    max_voxels : int
-        That decoding uses.
-    min_ceiling : float
-        Voxels below this noise ceiling have no share of it.
-    n_permutations, n_bootstrap : int
-    interval : float
-        Nominal coverage.
-    seed : int
-        Root seed of the study.
-    pair : (str, str) or None
-        Two spaces of which the first is the aligned one.
-    """
-
-    ridge: Mapping[str, Any]
-    dimensions: Sequence[int]
-    sizes: Sequence[int]
-    max_voxels: int
-    min_ceiling: float
-    n_permutations: int
-    n_bootstrap: int
-    interval: float
-    seed: int
-    pair: tuple[str, str] | None
-
-
-def plan(asked: Mapping[str, Any], **others: Any) -> Plan:
-    """Return the plan that a study asks for.
-
-    Parameters
-    ----------
-    asked : mapping
-        Section ``bridges.feature_spaces``.
-    **others
-        What `Plan` has beside it: ridge, min_ceiling, interval, seed.
-    """
-    pair = asked["pair"]
-    names = ("dimensions", "sizes", "max_voxels", "n_permutations", "n_bootstrap")
-    return Plan(
-        **{name: asked[name] for name in names},
-        pair=None if pair is None else (pair["aligned"], pair["unaligned"]),
-        **others,
-    )
+#: Statistics of encoding: r^2 over the noise ceiling; and r over its root, image by image.
+SHARE, CORRELATION = "share", "r_nc"
 
 
 @dataclass(frozen=True)
@@ -97,7 +45,7 @@ class Subject:
     nsd_id : array of shape (n,)
         Of the test images.
     images : dict from measure to dict from space to array of shape (n,)
-        Retrieval of each image from its mean response.
+        Scores of each image, from its mean response.
     """
 
     data: dict[str, Any]
@@ -152,7 +100,7 @@ def analyse(
         targets, spaces, ridge=plan.ridge, max_voxels=plan.max_voxels, seed=plan.seed
     )
     means, trials, shuffled = _retrieve(targets, spaces, decoded, draws, plan)
-    scored, regional = _encode(targets, regions, spaces, plan)
+    scored, regional, correlations = space_encoding.encode(targets, regions, spaces, plan)
     ideal, best = space_truth.best_retrieval(
         targets,
         decoded.voxels,
@@ -166,6 +114,8 @@ def analyse(
         measure: {name: found.images[measure] for name, found in means.items()}
         for measure in MEASURES
     }
+    if all(each is not None for each in correlations.values()):
+        images = {CORRELATION: correlations, **images}
     control = {name: found.images["top1"] for name, found in shuffled.items()}
     contrasts = _contrasts(images, scored, draws, plan, targets.subject)
     planted = space_truth.explained(targets, regions, truth, plan.min_ceiling)
@@ -177,7 +127,12 @@ def analyse(
             "effective_dimension": space.effective_dimension,
             "variance_kept": space.kept,
             "encoding": space_encoding.summarise(scored[name], plan.interval)
-            | {"planted": planted.get(name, {}).get(None)},
+            | {
+                CORRELATION: None
+                if correlations[name] is None
+                else float(correlations[name].mean()),
+                "planted": planted.get(name, {}).get(None),
+            },
             "regions": [
                 each | {"planted": planted.get(name, {}).get(each["region"])}
                 for each in regional[name]
@@ -209,7 +164,7 @@ def analyse(
             ),
             "smallest_p_familywise": min(each["p_familywise"] for each in tests.values()),
         },
-        "unique": _unique(targets, spaces, scored, plan),
+        "unique": space_encoding.unique(targets, spaces, scored, plan),
     }
     return Subject(data, targets.nsd_id[test], images)
 
@@ -246,41 +201,6 @@ def _retrieve(
     return tuple(answer)
 
 
-def _encode(
-    targets: Targets,
-    regions: Mapping[str, np.ndarray],
-    spaces: Mapping[str, Reduced],
-    plan: Plan,
-) -> tuple[dict[str, Scored], dict[str, list[dict[str, Any]]]]:
-    """Return the scores of all voxels by space, and those of the regions."""
-    scored, regional = {}, {}
-    for name, space in spaces.items():
-        predicted = space_encoding.predict(space.scores, targets, plan.ridge, plan.seed)
-        scored[name] = _score(predicted, targets, np.arange(len(targets.ijk)), plan)
-        regional[name] = []
-        for region, voxels in regions.items():
-            entry: dict[str, Any] = {"region": region, "n_voxels": len(voxels)}
-            if len(voxels) < space_encoding.FEWEST_VOXELS:
-                entry["reason"] = f"fewer than {space_encoding.FEWEST_VOXELS} voxels"
-                entry |= {"r2": None, "r": None, "share": None}
-            else:
-                found = _score(predicted, targets, voxels, plan)
-                entry |= space_encoding.summarise(found, plan.interval)
-            regional[name].append(entry)
-    return scored, regional
-
-
-def _score(predicted: np.ndarray, targets: Targets, voxels: np.ndarray, plan: Plan) -> Scored:
-    return space_encoding.score(
-        predicted,
-        targets,
-        voxels,
-        min_ceiling=plan.min_ceiling,
-        n_bootstrap=plan.n_bootstrap,
-        seed=plan.seed,
-    )
-
-
 def signed(
     of_spaces: Mapping[str, np.ndarray], draws: Draws, plan: Plan, owner: str
 ) -> dict[tuple[str, str], dict]:
@@ -308,43 +228,14 @@ def _contrasts(
     """Return the differences of all pairs of spaces, in retrieval and in encoding."""
     by_measure = {name: signed(each, draws, plan, owner) for name, each in images.items()}
     known = all("share_unclipped" in each.estimates for each in scored.values())
-    tested = {}
-    if known:
-        tested = space_contrasts.of_draws(
-            {name: each.estimates["share_unclipped"] for name, each in scored.items()},
-            {name: each.draws["share_unclipped"] for name, each in scored.items()},
-        )
     answer = []
     for first, second in space_contrasts.pairs(list(scored)):
-        share = {"estimate": None, "interval": None, "p": None, "p_familywise": None}
+        share = {"estimate": None, "interval": None}
         if known:
             found = scores.compare(scored[first], scored[second], plan.interval)
-            share = found["share_unclipped"] | tested[first, second]
+            share = found["share_unclipped"]
         answer.append(
             {"first": first, "second": second, SHARE: share}
             | {name: found[first, second] for name, found in by_measure.items()}
-        )
-    return answer
-
-
-def _unique(
-    targets: Targets,
-    spaces: Mapping[str, Reduced],
-    scored: Mapping[str, Scored],
-    plan: Plan,
-) -> list[dict[str, Any]]:
-    """Return what each space of the pair explains beyond the other, as a share of the ceiling."""
-    if plan.pair is None:
-        return []
-    first, second = (spaces[name] for name in plan.pair)
-    design = space_encoding.joint(first, second, targets.rows(TRAIN))
-    predicted = space_encoding.predict(design, targets, plan.ridge, plan.seed)
-    both = _score(predicted, targets, np.arange(len(targets.ijk)), plan)
-    answer = []
-    for name, other in (plan.pair, plan.pair[::-1]):
-        found = scores.compare(both, scored[other], plan.interval).get("share_unclipped")
-        answer.append(
-            {"space": name, "beyond": other}
-            | (found or {"estimate": None, "interval": None, "reason": both.reasons["share"]})
         )
     return answer

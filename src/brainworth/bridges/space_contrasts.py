@@ -1,12 +1,13 @@
 """Differences of all pairs of feature spaces, image by image, and as a family.
 
-Retrieval: each image has a score in each space. If two spaces are equally good, swapping them in an
-image changes nothing in distribution, so that the sign of its difference may be flipped. The same
-signs are used for all pairs: the flipped means keep the correlations of the pairs, and the largest
-of them makes p-values that hold for the family (Westfall & Young 1993).
+Each image has a score in each space: whether it was found, or what it adds to the correlation of
+predicted and observed responses. If two spaces are equally good, swapping them in an image changes
+nothing in distribution, so that the sign of its difference may be flipped. The same signs are used
+for all pairs: the flipped means keep the correlations of the pairs, and the largest of them makes
+p-values that hold for the family (Westfall & Young 1993).
 
-Encoding: models share the bootstrap samples of test images; the family's largest studentised
-deviation of the draws from their own mean stands for the null.
+Regressions are taken as given: what is inferred is inferred to other images, not to regressions
+fitted to other training images.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from brainworth.stats import bca_interval, max_statistic_p, permutation_p
 
-#: Differences of shares of variance below it are rounding of single precision: a tie.
+#: Differences of an image below it are rounding of single precision: a tie.
 ROUNDING = 1e-5
 
 
@@ -53,6 +54,7 @@ def of_images(
     """
     names = pairs(list(scores))
     differences = np.column_stack([scores[first] - scores[second] for first, second in names])
+    differences[np.abs(differences) <= ROUNDING] = 0
     n = len(differences)
     length = np.sqrt(np.sum(differences**2, axis=0))
     length[length == 0] = 1
@@ -72,44 +74,6 @@ def of_images(
             "p_familywise": float(familywise[k]),
         }
     return answer
-
-
-def of_draws(
-    estimates: Mapping[str, float], draws: Mapping[str, np.ndarray]
-) -> dict[tuple[str, str], dict]:
-    """Test the differences of statistics from their common bootstrap samples.
-
-    Parameters
-    ----------
-    estimates : mapping from space to float
-    draws : mapping from space to array of shape (B,)
-        Of the same samples in all spaces.
-
-    Returns
-    -------
-    dict from pair to dict
-        ``p`` (two-sided) and ``p_familywise``. A difference below `ROUNDING` is a tie: p is 1.
-    """
-    names = pairs(list(estimates))
-    observed, null = [], []
-    for first, second in names:
-        difference = estimates[first] - estimates[second]
-        spread = draws[first] - draws[second]
-        error = max(float(spread.std()), ROUNDING)
-        # Draws are as much too large as the estimate is, in expectation.
-        bias = float(spread.mean()) - difference
-        tie = abs(difference) <= ROUNDING
-        observed.append(0.0 if tie else abs(difference - bias) / error)
-        null.append(np.abs(spread - spread.mean()) / error)
-    deviations = np.column_stack(null)
-    familywise = max_statistic_p(np.array(observed), deviations)
-    return {
-        pair: {
-            "p": permutation_p(observed[k], deviations[:, k]),
-            "p_familywise": float(familywise[k]),
-        }
-        for k, pair in enumerate(names)
-    }
 
 
 def draw_signs(rng: np.random.Generator, n_draws: int, n: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from brainworth.bridges import retrieval, space_contrasts, space_retrieval
-from brainworth.bridges.feature_spaces import SHARE, Plan, Subject, signed
+from brainworth.bridges.feature_spaces import SHARE, Subject, signed
+from brainworth.bridges.space_plan import Plan
 from brainworth.bridges.space_retrieval import MEASURES
 
 
@@ -63,6 +64,8 @@ def together(subjects: Sequence[Subject], plan: Plan) -> dict[str, Any]:
     if len(common) < retrieval.FEWEST_IMAGES:
         reason = f"the subjects have {len(common)} test images in common"
         return head | {"differences": None, "reason": reason}
+    known = subjects[0].images
+    measures = [name for name in known if all(name in each.images for each in subjects)]
     images = {
         measure: {
             name: np.mean(
@@ -74,7 +77,7 @@ def together(subjects: Sequence[Subject], plan: Plan) -> dict[str, Any]:
             )
             for name in names
         }
-        for measure in MEASURES
+        for measure in measures
     }
     owner = "all"
     draws = space_retrieval.draw(
