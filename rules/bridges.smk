@@ -87,3 +87,57 @@ rule bridge_decoding:
         code=code("bridge_decoding.py"),
     script:
         "../scripts/bridge_decoding.py"
+
+
+# Files of features that somebody else computed; Snakemake itself would not say which key names one.
+SPACE_FILES = CONFIG.bridges.feature_spaces.files if "feature_spaces" in BRIDGE_PARTS else {}
+for _space, _file in SPACE_FILES.items():
+    if not Path(_file).is_file():
+        raise WorkflowError(
+            f"bridges.feature_spaces.spaces, {_space}: {_file} does not exist; put the file there "
+            "(docs/features.md says what it holds), or take the space out"
+        )
+
+
+rule bridge_feature_spaces:
+    """Compare feature spaces by what they predict, and by the images they find."""
+    input:
+        **(
+            {
+                "truth": f"{DATA}/{paths.IMAGE_TRUTH}",
+                "subject_truth": [
+                    f"{DATA}/{paths.subject_truth_key(subject)}"
+                    for subject in CONFIG.bridges.feature_spaces.subjects
+                ],
+            }
+            if SIMULATED
+            else {}
+        ),
+        features=f"{ENCODED}/features.h5",
+        files=list(SPACE_FILES.values()),
+        targets=[
+            f"{ENCODED}/targets_{subject}.h5" for subject in CONFIG.bridges.feature_spaces.subjects
+        ],
+        betas=[
+            f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.bridges.feature_spaces.subjects
+        ],
+    output:
+        json=f"{OUT}/bridges/feature_spaces.json",
+    log:
+        f"{LOGS}/bridge_feature_spaces.log",
+    benchmark:
+        f"{LOGS}/benchmarks/bridge_feature_spaces.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=for_tokens(5000, 2),
+    params:
+        config=keys(
+            *("seed", "interval", "bridges.feature_spaces"),
+            *("encoder.features.grid", "encoder.ridge", "encoder.scores"),
+            "encoder.targets.repeat_target",
+            *(("simulation",) if SIMULATED else ()),
+        ),
+        code=code("bridge_feature_spaces.py"),
+    script:
+        "../scripts/bridge_feature_spaces.py"

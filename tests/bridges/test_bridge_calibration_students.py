@@ -45,9 +45,7 @@ def test_errors_are_mean_squares_of_predictions():
     found = students.task_only(students.lesson(x, y))
     fresh, target, _ = world(n=40, seed=2)
     direct = np.mean((fresh @ found.slope + found.intercept - target) ** 2, axis=0)
-    np.testing.assert_allclose(
-        students.errors(found, students.test_sums(fresh, target)), direct
-    )
+    np.testing.assert_allclose(students.errors(found, students.test_sums(fresh, target)), direct)
 
 
 def test_students_have_the_errors_of_theory():

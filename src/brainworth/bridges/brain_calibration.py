@@ -82,17 +82,12 @@ def calibrate(
         brain_noise.residuals(raw, x[fitted], r[fitted]),
         round(raw.degrees * fitted.mean()),
     )
-    white = [
-        whitening.moments(part, r[block == number]) for number, part in enumerate(parts)
-    ]
+    white = [whitening.moments(part, r[block == number]) for number, part in enumerate(parts)]
     whole = brain_moments.total(white)
     found = brain_moments.fit(whole)
     without = [brain_moments.fit(whole - part) for part in white]
     curves = np.stack(
-        [
-            brain_moments.explained(rest, part)
-            for rest, part in zip(without, white, strict=True)
-        ]
+        [brain_moments.explained(rest, part) for rest, part in zip(without, white, strict=True)]
     )
     most = min(curves.shape[1], x.shape[1] // 2 + 1)
     rank = brain_moments.choose_rank(curves[:, :most], rule)
@@ -164,8 +159,6 @@ def draw_variance(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -
     return (4 * given.misalignment * alpha + 2 * alpha**2) / brain.p
 
 
-def align_all(
-    found: Fit, brain: EffectiveBrain, tasks: Sequence[TaskEstimate]
-) -> list[Alignment]:
+def align_all(found: Fit, brain: EffectiveBrain, tasks: Sequence[TaskEstimate]) -> list[Alignment]:
     """Align each task; see `brain_model.align`."""
     return [brain_model.align(found, brain, task) for task in tasks]

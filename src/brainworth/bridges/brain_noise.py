@@ -69,12 +69,8 @@ class Whitening:
         """
         along = values @ (self.axes / self.scale[:, None]).astype(values.dtype)
         square = np.sum(raw.rr / self.scale**2)
-        square += np.sum(
-            (self.gain**2 - 1) * np.einsum("ij,ij->j", along, along, dtype=np.float64)
-        )
-        return replace(
-            raw, r=self.apply(raw.r), xr=self.apply(raw.xr), rr=np.array([square])
-        )
+        square += np.sum((self.gain**2 - 1) * np.einsum("ij,ij->j", along, along, dtype=np.float64))
+        return replace(raw, r=self.apply(raw.r), xr=self.apply(raw.xr), rr=np.array([square]))
 
 
 def residuals(found: Fit, x: np.ndarray, r: np.ndarray) -> np.ndarray:

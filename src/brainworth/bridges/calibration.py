@@ -382,9 +382,7 @@ def _test(study: _Study, r: np.ndarray, parts: list[Moments]) -> list[dict[str, 
             return []
         taught, known = study.halves[side], study.halves[1 - side].estimates
         tasks = [align(calibration.found, calibration.brain, task) for task in known]
-        missed, excess = student_trials.predicted(
-            calibration, tasks, np.array(sizes), study.n_task
-        )
+        missed, excess = student_trials.predicted(calibration, tasks, np.array(sizes), study.n_task)
         mine = study.half == side
         learned = student_trials.subspaces(
             calibration,
@@ -396,9 +394,7 @@ def _test(study: _Study, r: np.ndarray, parts: list[Moments]) -> list[dict[str, 
         )
         k = calibration.brain.k
         kappa = student_trials.penalties(missed, tasks, study.d - k)
-        mean, error = student_trials.measure(
-            learned, k, taught, kappa, study.test, study.floor
-        )
+        mean, error = student_trials.measure(learned, k, taught, kappa, study.test, study.floor)
         found.append(
             {
                 "k": k,

@@ -225,9 +225,7 @@ def predictions(
         rows.append(
             {
                 "task": name,
-                "misalignment": around(
-                    task.misalignment / task.signal, error / task.signal, reach
-                )
+                "misalignment": around(task.misalignment / task.signal, error / task.signal, reach)
                 | {"planted": _planted_share(true, study, number)},
                 "difficulty": around(
                     difficulty, float(brain_calibration.jackknife(difficulties)), reach
@@ -356,9 +354,7 @@ def null(
         "ranks": found["ranks"],
         "expected_missed": found["expected"],
         "missed_over_random": around(float(per_shuffle.mean()), spread, reach),
-        "excess_over_random": around(
-            float(excess.mean()), float(np.mean(error / predicted)), tail
-        ),
+        "excess_over_random": around(float(excess.mean()), float(np.mean(error / predicted)), tail),
     }
 
 

@@ -199,9 +199,7 @@ def measure_alone(
     return mean, error
 
 
-def missed(
-    learned: list[list[np.ndarray]], k: int, tasks: Sequence[TaskEstimate]
-) -> np.ndarray:
+def missed(learned: list[list[np.ndarray]], k: int, tasks: Sequence[TaskEstimate]) -> np.ndarray:
     """Return what learned subspaces leave out of tasks, shape (B, T), without a bias.
 
     Parameters
