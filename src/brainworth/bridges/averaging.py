@@ -25,6 +25,7 @@ from brainworth.bridges import (
     network_encoder,
     planted_cost,
     sharing_relation,
+    variance_head,
     variance_power,
     variance_recovery,
 )
@@ -55,7 +56,7 @@ def analyse(
     plan: Plan | None,
     interval: float,
     seed: int,
-    note: Callable[[str], None] = lambda line: None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> dict:
     """Run the bridge.
 
@@ -203,7 +204,33 @@ def analyse(
     data["variance"] = _variance(
         found, names, inputs, known, parts, settings, weights, interval, seed
     )
+    data["summary"] = _summary(data)
     return data
+
+
+def _summary(data: Mapping[str, Any]) -> dict:
+    """Return what the bridge is quoted for: ridge from image features to region means."""
+    share = next(
+        row["share"]
+        for row in data["encoders"]
+        if (row["inputs"], row["model"], row["space"], row["size"], row["encoder"])
+        == (IMAGES, RIDGE, common_space.ROI_MEAN, average_encoder.ALL, OTHERS)
+    )
+    cost = next(
+        row
+        for row in data["costs"]
+        if (row["inputs"], row["space"], row["encoder"]) == (IMAGES, common_space.ROI_MEAN, OTHERS)
+    )
+    kept = ("estimate", "interval", "interval_subjects", "n_subjects")
+    return {
+        "share_of_others": {name: share[name] for name in kept},
+        "cost": {name: cost[name] for name in kept},
+        "variance": {
+            row["predictors"]: row["mean"]
+            for row in data["variance"]["heads"]
+            if row["target"] == variance_head.COMPONENTS
+        },
+    }
 
 
 def _image_inputs(

@@ -50,7 +50,7 @@ class Averaging(Section):
     def _consistent(self) -> Averaging:
         if "ridge" not in self.models:
             raise ValueError(
-                "averaging.models has no ridge, which the cost of averaging is estimated with; add it"
+                "averaging.models has no ridge, with which the cost of averaging is estimated"
             )
         if self.variance.n_components > self.n_dimensions:
             raise ValueError(

@@ -7,9 +7,10 @@ from pathlib import Path
 from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
+from brainworth.report.bridges import averaging_figure
 
 #: Bridge to what draws its figure from its data; the rule of each begins with ``bridge_``.
-DRAWINGS = {}
+DRAWINGS = {"averaging": averaging_figure.drawing}
 
 
 def draw(bridge: str, result: str | Path, png: str | Path, pdf: str | Path) -> None:
