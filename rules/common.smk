@@ -263,6 +263,17 @@ ENCODER_DRAWINGS = {
 ENCODER_FIGURES = [
     f"{FIGURES}/encoder_{drawing}.png" for drawing, shown in ENCODER_DRAWINGS.items() if shown
 ]
+# The figure of all three answers, where there are results of all.
+OVERVIEW_RESULTS = [
+    *(path for path in RESULTS if Path(path).stem == "rsa"),
+    *(path for path in BEFS if Path(path).stem == "curves"),
+    *(path for path in ENCODER if Path(path).stem.split("_")[0] in ("linear", "chasm")),
+]
+OVERVIEW = (
+    [f"{FIGURES}/overview.png"]
+    if len({Path(path).stem.split("_")[0] for path in OVERVIEW_RESULTS}) == 4
+    else []
+)
 # Whom the bridges are about, their results and figures.
 BRIDGE_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in CONFIG.bridges.subjects]
 BRIDGE_BETAS = [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.bridges.subjects]
