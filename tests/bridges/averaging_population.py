@@ -65,6 +65,8 @@ def draw(
     common = {region: _map(rng, N_SHARED) for region in REGIONS}
     phi_test = rng.standard_normal((n_test, n_features))
     of_test = rng.standard_normal(n_test)
+    # the order of images is the same for all subjects, and so is how often they were shown
+    shown = 2 + rng.integers(0, 2, n_test)
     found, maps, train, validation, variances = [], [], [], [], []
     for s, fraction in enumerate(fractions):
         n_images = n_train[s] + 30
@@ -76,7 +78,7 @@ def draw(
             + np.sqrt(1 - shared_variance) * rng.standard_normal(len(ids))
         )
         log_variance = log_variance + from_features * phi[:, 0]
-        n_trials = 2 + rng.integers(0, 2, len(ids))
+        n_trials = np.concatenate([shown, 2 + rng.integers(0, 2, n_images)])
         image = np.repeat(np.arange(len(ids)), n_trials)
         split = Split(
             train=ids[n_test : n_test + n_train[s]],

@@ -141,6 +141,9 @@ def analyse(
         "regions": names,
         "missing": missing,
         "n_test_images": int(weights.shape[1]),
+        "n_test_images_left_out": sum(
+            len(part.held_out) - len(part.test) for part in parts.values()
+        ),
         "n_dimensions": settings["n_dimensions"],
         "n_features": {each.name: int(each.test.shape[1]) for each in inputs},
         "n_bootstrap": settings["n_bootstrap"],

@@ -53,9 +53,8 @@ def glance(evidence: Evidence, name: str) -> str:
 def methods(evidence: Evidence) -> list[Flowable]:
     """Return what was done."""
     data = _data(evidence)
-    first, last = data["subjects"][0], data["variance"]
+    last = data["variance"]
     n_train = [each["n_training_images"] for each in data["subjects"]]
-    left_out = sum(each["n_test_images_left_out"] for each in data["subjects"])
     missing = data["missing"]
     texts = [
         f"<b>Encoders.</b> The encoder of a subject is fitted to its own training images"
@@ -69,7 +68,7 @@ def methods(evidence: Evidence) -> list[Flowable]:
         " as one subject has, more data cannot hide what averaging costs. Pooled encoders share a"
         " subspace of the features and have a read-out for each subject.",
         f"All are scored on {whole(data['n_test_images'])} test images that every subject saw twice"
-        f" or more ({whole(left_out)} test images of single subjects were left out). The relative"
+        f" or more ({whole(data['n_test_images_left_out'])} were left out, counted a subject). The relative"
         " cost multiplies responses of disjoint trials and predictions of encoders fitted to"
         " disjoint images only, so that neither noise nor errors of fitting enter: what is left of"
         " it no amount of data would mend.",
@@ -88,7 +87,6 @@ def methods(evidence: Evidence) -> list[Flowable]:
             f"Too few voxels (fewer than {whole(missing[0]['min_voxels'])}), hence left out:"
             f" {pairs}."
         )
-    del first
     return [layout.heading("Does averaging cost the encoder?", 2), *map(layout.body, texts)]
 
 
@@ -135,8 +133,8 @@ def _cost(data: dict[str, Any]) -> list[str]:
         texts.append(
             f"The relative cost for the {words.SPACES[row['space']]} from"
             f" {words.INPUTS[row['inputs']]} is {_value(row)}"
-            f" ({count(row['n_pairs'], row['n_pairs'] + row['n_unusable'])} pairs of subject and"
-            " region)"
+            f" ({things(row['n_pairs'], 'pair')} of subject and region, {whole(row['n_unusable'])}"
+            " without a cost)"
             + (f"; planted: {number(known, 2)}" if known is not None else "")
             + (f", in its interval for {_covered(row)} subjects" if known is not None else "")
             + "."
