@@ -1,4 +1,4 @@
-"""The bridge on averaging run on a tiny simulated NSD, with a rotation of its features as images."""
+"""The bridge on averaging, on a tiny simulated NSD whose images show a rotation of its features."""
 
 import sys
 from pathlib import Path

@@ -14,12 +14,12 @@ from brainworth.report.bridges import averaging_words as words
 from brainworth.report.ledger import claims_file, evaluate
 from brainworth.report.numbers import estimate, number
 
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / "bridges"), str(TESTS / "workflow")]
+sys.path.append(str(Path(__file__).parents[1] / "bridges"))
+sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 import averaging_study
 import tracing
 
-ROOT = TESTS.parent
+ROOT = Path(__file__).parents[2]
 
 
 def plain(text):
