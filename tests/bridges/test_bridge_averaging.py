@@ -65,7 +65,9 @@ def test_the_mean_over_subjects_is_that_of_their_rows(costs):
     assert row["estimate"] == pytest.approx(np.mean(values))
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert row["interval_subjects"] == pytest.approx([low, high])
-    assert row["n_pairs"] == 8 and row["n_unusable"] == 0 and row["n_subjects"] == 4
+    assert row["n_pairs"] == 8
+    assert row["n_unusable"] == 0
+    assert row["n_subjects"] == 4
 
 
 def test_what_is_shared_by_all_costs_nothing():
@@ -190,7 +192,8 @@ def test_responses_without_signal_have_no_cost_but_a_count():
     assert row["n_unusable"] == np.sum(~each.usable) >= 6
     for s, subject in enumerate(row["subjects"]):
         if not each.usable[s].any():
-            assert subject["estimate"] is None and subject["interval"] is None
+            assert subject["estimate"] is None
+            assert subject["interval"] is None
 
 
 def test_axes_and_scales_know_nothing_of_test_images():
@@ -232,7 +235,8 @@ def test_columns_are_means_and_variances_of_trials():
             (own**2).sum(axis=0) / found.degrees[place], trials.var(axis=0, ddof=1)
         )
     repeated = np.flatnonzero(found.train_repeated)
-    assert len(repeated) == 27 and found.train_degrees.tolist() == [2] * 26 + [1]
+    assert len(repeated) == 27
+    assert found.train_degrees.tolist() == [2] * 26 + [1]
     for place, image in enumerate(split.train[repeated]):
         np.testing.assert_allclose(
             found.train_squares[place], scores[ids == image].var(axis=0, ddof=1)
@@ -295,7 +299,8 @@ def test_the_relation_is_that_of_the_means_and_its_p_exact():
     assert found["pairs"]["correlation"]["estimate"] == pytest.approx(
         np.corrcoef(fraction.ravel(), cost.ravel())[0, 1]
     )
-    assert found["exhaustive"] and found["n_labellings"] == 719
+    assert found["exhaustive"]
+    assert found["n_labellings"] == 719
     observed = np.corrcoef(a, b)[0, 1]
     null = [np.corrcoef(a[list(p)], b)[0, 1] for p in itertools.permutations(range(6))]
     assert found["subjects"]["correlation"]["p"] == pytest.approx(
@@ -328,4 +333,5 @@ def test_without_a_relation_few_are_found():
 def test_a_relation_needs_subjects_and_a_spread():
     assert relation(np.ones((3, 2)), np.ones((3, 2)))["reason"] == sharing_relation.TOO_FEW
     flat = relation(np.ones((5, 2)), np.random.default_rng(0).normal(size=(5, 2)))
-    assert flat["subjects"] is None and "the same everywhere" in flat["reason"]
+    assert flat["subjects"] is None
+    assert "the same everywhere" in flat["reason"]

@@ -38,7 +38,8 @@ def test_the_result_is_json_and_the_same_again(study, found):
     assert json.dumps(results.to_plain(found, "data")) == json.dumps(
         results.to_plain(analyse(study), "data")
     )
-    assert found["regions"] == REGIONS and found["missing"] == []
+    assert found["regions"] == REGIONS
+    assert found["missing"] == []
     assert [each["subject"] for each in found["subjects"]] == list(SUBJECTS)
 
 
@@ -100,7 +101,8 @@ def test_real_data_have_no_planted_numbers(study):
     again = analyse(study, known=None)
     assert {row["inputs"] for row in again["costs"]} == {"images"}
     assert all("planted" not in row for row in again["costs"])
-    assert again["relations"] == [] and again["variance"]["planted"] is None
+    assert again["relations"] == []
+    assert again["variance"]["planted"] is None
 
 
 def test_networks_are_trained_on_one_on_many_and_on_the_average(study):
@@ -131,7 +133,7 @@ def test_networks_are_trained_on_one_on_many_and_on_the_average(study):
 
 
 def test_a_network_learns_and_its_average_is_one_for_all(study):
-    extracts, splits, known, read = study
+    extracts, splits, _known, read = study
     parts = {
         subject: averaging_inputs.read_split(path, np.arange(10**6))
         for subject, path in splits.items()

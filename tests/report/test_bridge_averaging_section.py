@@ -89,7 +89,8 @@ def test_it_is_there_with_its_tables(text):
         "Averaging and the encoder.",
     ):
         assert part in text
-    assert "None" not in text and "nan" not in text.lower().replace("fernandes", "").split()
+    assert "None" not in text
+    assert "nan" not in text.lower().replace("fernandes", "").split()
 
 
 def test_numbers_are_those_of_the_json(data, text):
