@@ -247,7 +247,7 @@ def test_a_test_image_that_was_shown_once_is_refused():
     ids = np.array([0, 0, 1, 2, 2, 3, 3, 4, 4])
     values = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
     split = Split(np.arange(2, 5), np.array([], dtype=int), np.arange(2), np.arange(2))
-    with pytest.raises(BrainworthError, match="test image 1 .* was shown 1 times"):
+    with pytest.raises(BrainworthError, match=r"test image 1 .* was shown 1 times"):
         region_responses.reduce(values, ids, split, 2, "subj01", "V1")
 
 

@@ -196,8 +196,8 @@ def test_few_channels_of_tokens_are_their_leading_components(study):
 
 def test_what_does_not_belong_together_is_refused(study, tmp_path):
     extracts, splits, _, _ = study
+    only = {"subj01": extracts["subj01"]}, {"subj01": splits["subj01"]}
     with pytest.raises(BrainworthError, match="needs at least two"):
-        only = {"subj01": extracts["subj01"]}, {"subj01": splits["subj01"]}
         analyse((*only, *study[2:]))
     with pytest.raises(BrainworthError, match="does not exist"):
         averaging_inputs.read_split(tmp_path / "nothing.h5", np.arange(3))

@@ -21,6 +21,7 @@ from brainworth.stats import stream
 Read = Callable[[np.ndarray], Features]
 #: Training images of all subjects that scales and components are fitted to, at most.
 SAMPLE = 3000
+#: Images read at a time: their tokens are 0.4 GB at NSD's size.
 _BLOCK = 1000
 _NO_VARIANCE = 1e-10  # of the largest eigenvalue: below it a component is rounding
 
@@ -102,12 +103,15 @@ def fit(features: Features, token_features: int, n_components: int) -> Reducer:
 
 def _blocks(features: Features, basis: np.ndarray) -> list[np.ndarray]:
     """Return global vector, mean token and reduced tokens, (N, F_b) each, float64."""
-    tokens = features.tokens.astype(np.float32)
-    reduced = tokens.reshape(-1, tokens.shape[2]) @ basis
-    return [
-        np.asarray(each, dtype=np.float64)
-        for each in (features.global_, tokens.mean(axis=1), reduced.reshape(len(tokens), -1))
-    ]
+    n, n_places, n_channels = features.tokens.shape
+    mean_token = np.empty((n, n_channels))
+    reduced = np.empty((n, n_places * basis.shape[1]))
+    for start in range(0, n, store.BLOCK):
+        rows = slice(start, start + store.BLOCK)
+        part = features.tokens[rows].astype(np.float32)
+        mean_token[rows] = part.mean(axis=1)
+        reduced[rows] = (part.reshape(-1, n_channels) @ basis).reshape(len(part), -1)
+    return [features.global_.astype(np.float64), mean_token, reduced]
 
 
 def gather(

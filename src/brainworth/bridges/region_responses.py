@@ -16,6 +16,9 @@ from brainworth.erosion import variance
 from brainworth.errors import BrainworthError
 from brainworth.nsd import betas
 
+#: Trials at a time, which bounds the memory.
+_BLOCK = 4096
+
 
 @dataclass(frozen=True)
 class Split:
@@ -159,7 +162,12 @@ def reduce(
     axes = np.column_stack(
         [np.full(values.shape[1], 1 / values.shape[1]), principal_axes(patterns, n_dimensions)]
     )
-    columns = values.astype(np.float64) @ axes
+    columns = np.concatenate(
+        [
+            values[start : start + _BLOCK].astype(np.float64) @ axes
+            for start in range(0, len(values), _BLOCK)
+        ]
+    )
     train = np.isin(nsd_id, split.train)
     image = np.searchsorted(split.train, nsd_id[train])
     n_trials = np.bincount(image, minlength=len(split.train))
