@@ -127,17 +127,14 @@ def cost(population, seed=0, n_bootstrap=200):
     weights = multiplicities(
         np.random.default_rng([seed, 5]), n_bootstrap, len(population.inputs.test)
     )
-    answer = {}
+    named = {}
     for name, places in (("roi_mean", [0]), ("components", [1, 2])):
         chosen = [spaces[place] for place in places]
-        halves = {
-            encoder: tuple([half[place] for place in places] for half in pair)
-            for encoder, pair in made.halves.items()
-        }
-        found = averaging_scores.costs(
-            chosen, halves, averaging_scores.weights_of(weights, chosen), 0.95
-        )
-        planted = planted_cost.costs(chosen, n_train)
+        named[name] = chosen, places, averaging_scores.weights_of(weights, chosen)
+    costs = averaging_scores.costs(named, made.halves, 0.95, np.random.default_rng([seed, 6]))
+    answer = {}
+    for name, found in costs.items():
+        planted = planted_cost.costs(named[name][0], n_train)
         for encoder, each in found.items():
             row = averaging_scores.summary(each, population.subjects, REGIONS, 0.95)
             answer[name, encoder] = row, planted[encoder], each

@@ -46,8 +46,9 @@ def test_the_result_is_json_and_the_same_again(study, found):
 def test_costs_stand_beside_what_is_planted(found):
     rows = {(row["inputs"], row["space"], row["encoder"]): row for row in found["costs"]}
     assert len(rows) == 8
-    for row in rows.values():
-        assert 0 <= row["planted"] <= 1
+    for (inputs, _, _), row in rows.items():
+        assert (inputs == "true_features") == ("planted" in row)
+        assert 0 <= row.get("planted", 0) <= 1
         assert row["n_pairs"] + row["n_unusable"] == 8
         for subject in row["subjects"]:
             if subject["estimate"] is not None:

@@ -168,7 +168,7 @@ def analyse(
         )
         data["encoders"] += scored
         table, costs = _costs(
-            each.name, spaces, made, weights, subjects, names, interval, maps is not None, n_train
+            each.name, spaces, made, weights, subjects, names, interval, n_train, seed
         )
         data["costs"] += table
         for (space, encoder), cost in costs.items():
@@ -306,21 +306,21 @@ def _costs(
     subjects: Sequence[str],
     regions: Sequence[str],
     interval: float,
-    planted: bool,
     n_train: np.ndarray,
+    seed: int,
 ) -> tuple[list[dict], dict[tuple[str, str], np.ndarray]]:
     """Return the table of relative costs, and the estimates (S, R) by space and encoder."""
-    table, estimates = [], {}
+    named = {}
     for name, places in _named(spaces).items():
         chosen = [spaces[place] for place in places]
-        halves = {
-            encoder: tuple([half[place] for place in places] for half in pair)
-            for encoder, pair in made.halves.items()
-        }
-        found = averaging_scores.costs(
-            chosen, halves, averaging_scores.weights_of(weights, chosen), interval
-        )
-        truths = planted_cost.costs(chosen, n_train) if planted else None
+        named[name] = chosen, places, averaging_scores.weights_of(weights, chosen)
+    rng = stream(seed, "averaging", "training images", inputs)
+    table, estimates = [], {}
+    for name, found in averaging_scores.costs(named, made.halves, interval, rng).items():
+        chosen = named[name][0]
+        # what encoders from image features may explain is not planted
+        known = inputs == averaging_inputs.TRUE
+        truths = planted_cost.costs(chosen, n_train) if known else None
         for encoder in (AVERAGE, OTHERS):
             each = found[encoder]
             if truths is not None:

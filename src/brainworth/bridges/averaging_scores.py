@@ -9,12 +9,13 @@ disjoint images, pA and pB, and responses from disjoint trials, y1 and y2, give
 
 what the encoder explains of the responses without the noise of trials and the errors of fitting,
 since no product holds the same noise twice. The relative cost of averaging is
-1 - explained(average) / explained(individual): what more data cannot give back.
+1 - explained(average) / explained(individual): what more data cannot give back. Its interval is
+over test images, and over training images (jackknife over groups of them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ from brainworth.bridges.average_encoder import (
     INDIVIDUAL,
     MATCHED,
     OTHERS,
+    Halves,
+    Pair,
     Predictions,
 )
 from brainworth.bridges.common_space import Space
@@ -94,16 +97,65 @@ def share(found: Draws, nc: np.ndarray, min_ceiling: float) -> Draws:
 
 
 def costs(
-    spaces: Sequence[Space],
-    halves: dict[str, tuple[list[np.ndarray], list[np.ndarray]]],
-    weights: np.ndarray,
+    named: Mapping[str, tuple[Sequence[Space], Sequence[int], np.ndarray]],
+    halves: Halves,
     level: float,
-) -> dict[str, Draws]:
-    """Return the relative cost in the limit of `AVERAGE` and `OTHERS`.
+    rng: np.random.Generator,
+) -> dict[str, dict[str, Draws]]:
+    """Return the relative cost in the limit of `AVERAGE` and `OTHERS`, by name of space.
 
     Where the interval of a product of halves, or of what the individual encoder explains, reaches
-    0, there is none.
+    0, there is none. Draws vary with test images, by the bootstrap, and with training images:
+    Gaussian, with the covariance of the jackknife over groups of them. Over 240 planted subjects,
+    intervals of 95 % covered 89 to 94 % (80 or 160 test images).
+
+    Parameters
+    ----------
+    named : mapping from name to (spaces, places, weights)
+        The spaces of this name, where they stand among those of `halves`, and bootstrap samples of
+        their images from `weights_of`.
+    halves : Halves
+        Encoders of all spaces.
+    level : float
+        Nominal coverage.
+    rng : numpy.random.Generator
+        Draws the part of training images.
     """
+    whole = halves.whole()
+    answer = {
+        name: _costs(spaces, _chosen(whole, places), weights, level)
+        for name, (spaces, places, weights) in named.items()
+    }
+    left: dict[str, list[dict[str, Draws]]] = {name: [] for name in named}
+    for pair in halves.without_groups():
+        for name, (spaces, places, weights) in named.items():
+            left[name].append(_costs(spaces, _chosen(pair, places), weights[:1], None))
+    for name, found in answer.items():
+        n_draws, n_groups = len(named[name][2]) - 1, len(left[name])
+        normal = rng.standard_normal((n_draws, n_groups))
+        for encoder, each in found.items():
+            without = np.stack([one[encoder].values[0] for one in left[name]])
+            usable = each.usable & np.isfinite(without).all(axis=0)
+            spread = np.where(usable, without - without.mean(axis=0), 0)
+            values = each.values.copy()
+            values[1:] += np.einsum(
+                "bg,gsr->bsr", normal, spread * np.sqrt((n_groups - 1) / n_groups)
+            )
+            found[encoder] = Draws(values, usable)
+    return answer
+
+
+def _chosen(pair: Pair, places: Sequence[int]) -> Pair:
+    return {
+        encoder: tuple([half[place] for place in places] for half in each)
+        for encoder, each in pair.items()
+    }
+
+
+def _costs(
+    spaces: Sequence[Space], halves: Pair, weights: np.ndarray, level: float | None
+) -> dict[str, Draws]:
+    """Return costs with the bootstrap of test images; with a level, only of what is stable."""
     explained, stable = {}, {}
     for encoder in (INDIVIDUAL, AVERAGE, OTHERS):
         a, b = ([_centred(each) for each in half] for half in halves[encoder])
@@ -113,11 +165,12 @@ def costs(
             _sums(first, a, weights) * _sums(second, b, weights)
             + _sums(first, b, weights) * _sums(second, a, weights)
         )
-        stable[encoder] = _low(product, level) > 0
+        stable[encoder] = product[0] > 0 if level is None else _low(product, level) > 0
         explained[encoder] = crossed / np.where(product > 0, product, np.nan)
     own = explained[INDIVIDUAL]
     with np.errstate(invalid="ignore"):
-        stable[INDIVIDUAL] &= _low(np.where(np.isnan(own), -np.inf, own), level) > 0
+        if level is not None:
+            stable[INDIVIDUAL] &= _low(np.where(np.isnan(own), -np.inf, own), level) > 0
         answer = {}
         for encoder in (AVERAGE, OTHERS):
             usable = spaces[0].present & stable[INDIVIDUAL] & stable[encoder]

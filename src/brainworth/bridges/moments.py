@@ -35,6 +35,10 @@ class Moments:
         """Return the sums over the images of both."""
         return Moments(*(getattr(self, f) + getattr(other, f) for f in vars(self)))
 
+    def __sub__(self, other: Moments) -> Moments:
+        """Return the sums over the images of this one that are not of the other, part of it."""
+        return Moments(*(getattr(self, f) - getattr(other, f) for f in vars(self)))
+
     def columns(self, chosen: np.ndarray) -> Moments:
         """Return the sums of some responses."""
         return Moments(self.n, self.x, self.y[chosen], self.xx, self.xy[:, chosen], self.yy[chosen])
@@ -74,7 +78,7 @@ def covariance(found: Moments) -> np.ndarray:
     return found.xx - np.outer(found.x, found.x) / found.n
 
 
-def fit(found: Moments, alphas: np.ndarray = ALPHAS) -> Linear:
+def fit(found: Moments, alphas: np.ndarray = ALPHAS, lighter: float = 1.0) -> Linear:
     """Fit a ridge regression to each column.
 
     Parameters
@@ -84,6 +88,8 @@ def fit(found: Moments, alphas: np.ndarray = ALPHAS) -> Linear:
     alphas : array
         Candidate penalties, relative to the mean squared length of centred features. Those that
         leave fewer than a tenth of the images free are not taken, but for the largest.
+    lighter : float
+        The best penalty is divided by this: more noise, and less shrinkage.
 
     Raises
     ------
@@ -104,13 +110,16 @@ def fit(found: Moments, alphas: np.ndarray = ALPHAS) -> Linear:
     freedom = 1 + np.sum(values / (values + penalties[:, None]), axis=1)
     penalties = penalties[freedom <= max(MOST_FREEDOM * n, freedom[-1])]
     criterion = np.stack([_criterion(values, rotated, total, penalty, n) for penalty in penalties])
-    penalty = penalties[np.argmin(criterion, axis=0)]
+    penalty = penalties[np.argmin(criterion, axis=0)] / lighter
     weights = vectors @ (rotated / (values[:, None] + penalty))
     return Linear(weights, y_mean - x_mean @ weights)
 
 
 def fit_pooled(
-    members: Sequence[Moments], present: np.ndarray, alphas: np.ndarray = ALPHAS
+    members: Sequence[Moments],
+    present: np.ndarray,
+    alphas: np.ndarray = ALPHAS,
+    lighter: float = 1.0,
 ) -> Linear:
     """Fit one map to several subjects, each column to the subjects that have it.
 
@@ -119,6 +128,8 @@ def fit_pooled(
     members : sequence of S Moments
     present : array of shape (S, C), bool
         Columns that a subject has. One that nobody has is predicted as 0.
+    alphas, lighter
+        As in `fit`.
     """
     n_features, n_columns = members[0].xy.shape
     weights, intercept = np.zeros((n_features, n_columns)), np.zeros(n_columns)
@@ -130,7 +141,7 @@ def fit_pooled(
             total = there[0]
             for each in there[1:]:
                 total = total + each
-            found = fit(total, alphas)
+            found = fit(total, alphas, lighter)
             weights[:, chosen], intercept[chosen] = found.weights, found.intercept
     return Linear(weights, intercept)
 

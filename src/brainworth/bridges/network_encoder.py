@@ -153,7 +153,7 @@ def predictions(
         rest = np.array([len(order[:of_others]) for order in orders])
         n_images[size, OTHERS] = rest.sum() - rest
     answer = {key: [values[..., None]] for key, values in whole.items()}
-    return Predictions(answer, {}, n_images, {}), networks
+    return Predictions(answer, None, n_images, {}), networks
 
 
 def _images(read: Read, given: dict[str, list[Rows]], test: np.ndarray, one: bool) -> Images:

@@ -180,7 +180,7 @@ def reduce(
     trials = columns[tested]
     n_test = len(split.test)
     counts = np.bincount(image, minlength=n_test)
-    if counts.min(initial=0) < 2:
+    if np.any(counts < 2):
         raise BrainworthError(
             f"{subject}: test image {split.test[counts.argmin()]} (nsd_id, from 0) was shown "
             f"{counts.min()} times and needs at least 2; use more sessions (data.sessions)"

@@ -253,12 +253,8 @@ def from_training(
 
 
 def from_others(
-    own: Squares,
-    rest: Sequence[Squares],
-    target: str,
-    fold: np.ndarray,
-    prior_sd: float,
-) -> dict[str, dict]:
+    own: Squares, rest: Sequence[Squares], fold: np.ndarray, prior_sd: float
+) -> dict[str, dict[str, dict]]:
     """Predict the variance of one subject, one region, from other subjects', fold by fold.
 
     Parameters
@@ -268,35 +264,39 @@ def from_others(
     rest : sequence of Squares
         The other subjects' components; each is taken relative to its mean, so that none dominates.
     fold : array of shape (I,)
+
+    Returns
+    -------
+    dict
+        Target to null to scores.
     """
-    answer = {}
-    degrees = own.degrees[target]
+    answer: dict[str, dict[str, dict]] = {target: {} for target in TARGETS}
     for null, drawn in zip(NULLS, ("rotation", "alone"), strict=True):
-        squares = own.values[drawn][target][:, :, 0]
         profiles = [each.values[drawn][COMPONENTS][:, :, 0] for each in rest]
-        predictor = np.log(np.mean([p / p.mean(axis=1, keepdims=True) for p in profiles], axis=0))
-        relative = np.empty(squares.shape)
-        same = np.empty(squares.shape)
-        for number in np.unique(fold):
-            test = fold == number
-            train = ~test
-            centre = predictor[:, train].mean(axis=1, keepdims=True)
-            scale = np.maximum(predictor[:, train].std(axis=1, keepdims=True), _SMALL)
-            standard = ((predictor - centre) / scale)[:, :, None]
-            weights, level = gaussian_head.log_variance(
-                standard[:, train], squares[:, train], degrees[train], prior_sd
+        predictor = np.log(sum(p / p.mean(axis=1, keepdims=True) for p in profiles) / len(profiles))
+        for target in TARGETS:
+            squares, degrees = own.values[drawn][target][:, :, 0], own.degrees[target]
+            relative, same = np.empty(squares.shape), np.empty(squares.shape)
+            for number in np.unique(fold):
+                test = fold == number
+                train = ~test
+                centre = predictor[:, train].mean(axis=1, keepdims=True)
+                scale = np.maximum(predictor[:, train].std(axis=1, keepdims=True), _SMALL)
+                standard = ((predictor - centre) / scale)[:, :, None]
+                weights, level = gaussian_head.log_variance(
+                    standard[:, train], squares[:, train], degrees[train], prior_sd
+                )
+                known = np.log(squares[:, train] @ degrees[train] / degrees[train].sum())
+                same[:, test] = known[:, None]
+                fitted = gaussian_head.predict(standard[:, test], weights) + level[:, None]
+                relative[:, test] = fitted - known[:, None]
+            # with a level a fold, scores are of variances relative to it
+            answer[target][null] = score(
+                relative[:, :, None],
+                np.zeros((len(squares), 1)),
+                (squares * np.exp(-same))[:, :, None],
+                degrees,
             )
-            known = np.log(squares[:, train] @ degrees[train] / degrees[train].sum())
-            same[:, test] = known[:, None]
-            fitted = gaussian_head.predict(standard[:, test], weights) + level[:, None]
-            relative[:, test] = fitted - known[:, None]
-        # with a level a fold, scores are of variances relative to it
-        answer[null] = score(
-            relative[:, :, None],
-            np.zeros((len(squares), 1)),
-            (squares * np.exp(-same))[:, :, None],
-            degrees,
-        )
     return answer
 
 

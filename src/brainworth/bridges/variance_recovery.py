@@ -102,10 +102,8 @@ def analyse(
     for (s, r), own in tested.items():
         rest = [each for (t, q), each in tested.items() if q == r and t != s]
         if rest:
-            for target in TARGETS:
-                scores.setdefault((OTHERS, target), {})[s, r] = variance_head.from_others(
-                    own, rest, target, fold, prior_sd
-                )
+            for target, every in variance_head.from_others(own, rest, fold, prior_sd).items():
+                scores.setdefault((OTHERS, target), {})[s, r] = _region(every, 0)
     used = [int(each.train_repeated.sum()) for row in found for each in row if each is not None]
     subjects = [next(each for each in row if each is not None).subject for row in found]
     return {

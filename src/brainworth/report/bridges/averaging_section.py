@@ -70,8 +70,8 @@ def methods(evidence: Evidence) -> list[Flowable]:
         f"All are scored on {whole(data['n_test_images'])} test images that every subject saw"
         f" twice or more ({whole(data['n_test_images_left_out'])} were left out, counted by subject"
         " and image). The relative cost multiplies responses of disjoint trials and predictions of"
-        " encoders fitted to disjoint images only, so that neither noise nor errors of fitting enter:"
-        " what is left of it no amount of data would mend.",
+        " encoders fitted to disjoint images only, so that neither noise nor errors of fitting"
+        " enter: what is left of it no amount of data would mend.",
         "<b>Variance.</b> A linear head for the log variance is fitted by likelihood to the"
         f" variances over trials of {whole(last['n_training_images'][0])} or more training images"
         f" that were shown twice or more, from {whole(last['n_features'])} components of image"

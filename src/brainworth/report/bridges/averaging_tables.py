@@ -62,7 +62,6 @@ def costs(data: dict[str, Any], place: int) -> list[Flowable]:
     """Return the relative cost of the average of others, subject by subject."""
     notes = Notes()
     chosen = [row for row in data["costs"] if row["encoder"] == "average_of_others"]
-    planted = any("planted" in row for row in chosen)
     fractions = {
         source: {row["subject"]: row["fraction"] for row in rows}
         for source, rows in data["shared_fraction"].items()
@@ -75,27 +74,27 @@ def costs(data: dict[str, Any], place: int) -> list[Flowable]:
         for found in chosen:
             own = found["subjects"][s]
             row.append(_images(own, notes))
-            if planted:
-                row.append(number(own.get("planted")))
+            if "planted" in found:
+                row.append(number(own["planted"]))
         rows.append(row)
     mean = ["mean", *(DASH for _ in fractions)]
     over = ["interval over subjects", *("" for _ in fractions)]
     for found in chosen:
         mean.append(_images(found, notes))
         over.append(interval(found["interval_subjects"]))
-        if planted:
-            mean.append(number(found.get("planted")))
+        if "planted" in found:
+            mean.append(number(found["planted"]))
             over.append("")
     columns = [Column("Subject", "left")]
     columns += [Column(f"Shared: {words.FRACTIONS[source]}") for source in fractions]
     groups = [("", 1 + len(fractions))]
     for found in chosen:
         columns.append(Column("cost"))
-        columns += [Column("planted")] if planted else []
+        columns += [Column("planted")] if "planted" in found else []
         groups.append(
             (
                 f"{words.INPUTS[found['inputs']]}, {words.SPACES[found['space']]}",
-                2 if planted else 1,
+                2 if "planted" in found else 1,
             )
         )
     caption = (
