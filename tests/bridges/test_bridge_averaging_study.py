@@ -13,6 +13,7 @@ from brainworth.bridges import averaging, averaging_inputs, image_inputs, networ
 from brainworth.bridges.average_encoder import ALL, AVERAGE, INDIVIDUAL, MATCHED, OTHERS, POOLED
 from brainworth.encoder import comparison
 from brainworth.encoder.features.store import Features
+from brainworth.erosion import responses
 from brainworth.errors import BrainworthError
 
 
@@ -135,11 +136,11 @@ def test_networks_are_trained_on_one_on_many_and_on_the_average(study):
 
 def test_a_network_learns_and_its_average_is_one_for_all(study):
     extracts, splits, _known, read = study
-    parts = {
-        subject: averaging_inputs.read_split(path, np.arange(10**6))
-        for subject, path in splits.items()
-    }
-    columns, _, _, _ = averaging_inputs.read(extracts, parts, REGIONS, SETTINGS, None)
+    tested = responses.repeated_stimuli(extracts, 2, "the test")
+    parts = {subject: averaging_inputs.read_split(path, tested) for subject, path in splits.items()}
+    columns, _, _, _ = averaging_inputs.read(
+        {subject: extracts[subject] for subject in parts}, parts, REGIONS, SETTINGS, None
+    )
     space = averaging.common_space.spaces(columns, None, np.random.default_rng(0))[0]
     longer = NETWORK | {"train_stage1": NETWORK["train_stage1"] | {"epochs": 12, "patience": 12}}
     found, _ = network_encoder.predictions(
@@ -191,7 +192,8 @@ def test_few_channels_of_tokens_are_their_leading_components(study):
     reducer = image_inputs.fit(read(ids), 8, 1000)
     features = read(ids)
     assert reducer.basis.shape == (features.tokens.shape[2], 4)
-    assert reducer(features).shape[1] == 24 + features.tokens.shape[2] + 8
+    # the mean token holds the sum of both places' components once more
+    assert reducer(features).shape[1] == 24 + features.tokens.shape[2] + 8 - 4
     np.testing.assert_allclose(reducer(features).mean(axis=0), 0, atol=1e-5)
 
 

@@ -8,7 +8,7 @@ from brainworth.bridges import variance_head, variance_power, variance_recovery
 from brainworth.bridges.variance_head import COMPONENTS, IMAGES, NULLS, OTHERS, OUTPUT, ROI_MEAN
 from brainworth.stats import multiplicities
 
-N_REPLICATES = 120
+N_REPLICATES = 100
 SMALL = {"n_train": (90, 90, 90), "n_test": 50, "n_voxels": 12}
 SHARED = (0.8, 0.8, 0.8)
 
