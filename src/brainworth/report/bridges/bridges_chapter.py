@@ -7,6 +7,7 @@ from reportlab.platypus import Flowable
 from brainworth.report import layout, tables
 from brainworth.report.blocks import from_results
 from brainworth.report.bridges import (
+    averaging_section,
     decoding_section,
     feature_spaces_section,
 )
@@ -19,6 +20,7 @@ TITLE = "What do the three answer together?"
 SECTIONS = {
     "decoding": decoding_section,
     "feature_spaces": feature_spaces_section,
+    "averaging": averaging_section,
 }
 #: Sources whose statements the bridges answer.
 SOURCES = ("scaling", "aligned")

@@ -8,6 +8,7 @@ from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
 from brainworth.report.bridges import (
+    averaging_figure,
     calibration_figure,
     decoding_figure,
     feature_spaces_figure,
@@ -18,6 +19,7 @@ DRAWINGS = {
     "calibration": calibration_figure.drawing,
     "decoding": decoding_figure.drawing,
     "feature_spaces": feature_spaces_figure.drawing,
+    "averaging": averaging_figure.drawing,
 }
 
 
