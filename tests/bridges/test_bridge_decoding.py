@@ -138,6 +138,11 @@ def test_trials_of_others_are_worth_less_than_ones_own(studies):
             doubling["difference"]["estimate"]
         )
         assert len(pooled["worth"]) == 2 * len(data["sizes"])
+        for gain, curve in zip(pooled["gains"], pooled["curves"][1:], strict=True):
+            for here, there, own in zip(
+                gain["points"], curve["points"], pooled["curves"][0]["points"], strict=True
+            ):
+                assert here["estimate"] == pytest.approx(there["estimate"] - own["estimate"])
     gains = [each["spaces"][0]["pooled"]["doubling"] for each in studies.values()]
     assert np.mean([gain["difference"]["estimate"] for gain in gains]) > 0
 
