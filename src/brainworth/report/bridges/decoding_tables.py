@@ -17,7 +17,7 @@ KINDS = {"single": "single trials", "mean": "means of trials"}
 def laws(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
     """Return the table of laws, a row a kind of features and of test."""
     columns = [
-        Column("Features", "left", wraps=True),
+        Column("Features", "left"),
         Column("Test", "left"),
         Column("slope a doubling"),
         Column("last doubling"),
@@ -94,7 +94,7 @@ def subjects(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
     """Return the table of subjects to learn from."""
     counts = [row["n_subjects"] for row in data["spaces"][0]["pooled"]["gains"]]
     columns = [
-        Column("Features", "left", wraps=True),
+        Column("Features", "left"),
         Column("trials of each"),
         Column("r, own trials"),
         Column("twice as many"),
