@@ -34,6 +34,7 @@ from brainworth.bridges.decoding_ceiling import Best
 from brainworth.bridges.decoding_learning import Learned, learn
 from brainworth.bridges.decoding_scores import KINDS, MEAN, SINGLE
 from brainworth.bridges.decoding_spaces import Space, Standardised, standardise
+from brainworth.errors import BrainworthError
 from brainworth.nsd import betas
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
@@ -94,6 +95,7 @@ def analyse(
     BrainworthError
         If there are too few test images, trials or sizes, or numbers are missing.
     """
+    settings, absent = _of_study(settings, extracts)
     tested = trials.test_images(extracts, min_repetitions)
     train = {subject: _training_images(path) for subject, path in extracts.items()}
     n_trials = {subject: len(ids) for subject, ids in train.items()}
@@ -132,6 +134,8 @@ def analyse(
             best.append(_best(path, mine.voxel, known.paths[subject], known.simulation))
     answer: dict[str, Any] = {
         "interval": interval,
+        "regions": settings["regions"],
+        "regions_not_in_the_study": absent,
         "subjects": about,
         "n_test_images": len(tested),
         "sizes": sizes,
@@ -171,6 +175,21 @@ def analyse(
         )
     answer["headline"] = _headline(answer["spaces"][0])
     return answer
+
+
+def _of_study(
+    settings: Mapping[str, Any], extracts: dict[str, Path]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings with the regions that the extracts have, and the others."""
+    path = next(iter(extracts.values()))
+    known = betas.regions_in(path)
+    kept = [name for name in settings["regions"] if name in known]
+    if not kept:
+        raise BrainworthError(
+            f"{path} has none of bridges.decoding.regions ({', '.join(settings['regions'])}), but"
+            f" {', '.join(known)}; name some of these"
+        )
+    return {**settings, "regions": kept}, [n for n in settings["regions"] if n not in known]
 
 
 def _training_images(path: Path) -> np.ndarray:

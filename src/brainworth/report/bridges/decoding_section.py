@@ -72,7 +72,7 @@ def methods(evidence: Evidence) -> list[Flowable]:
         layout.body(
             f"<b>Decoders</b> {cite('scaling')} are ridge regressions of image features on the"
             " voxels of single trials, z-scored by trials that may be learned from, in"
-            f" {', '.join(given['regions'])}. The penalty, {given['n_alphas']} candidates from"
+            f" {', '.join(data['regions'])}. The penalty, {given['n_alphas']} candidates from"
             f" {low} to {high} of the mean squared length of a trial, is that of least error when"
             " all trials of an image are left out. Training sets hold all trials of the images they"
             " take, so that an image is shown as often at every size; smaller ones are parts of"
