@@ -69,6 +69,13 @@ def test_scores_grow_towards_the_planted_ceiling(studies, kind):
         low, high = test["saturating"]["ceiling"]["interval"]
         covered.append(low <= ceiling <= high)
         assert len(test["planted"]["subjects"]) == N_SUBJECTS
+        held = [
+            row["saturating"]["ceiling"]["interval"][0]
+            <= known
+            <= row["saturating"]["ceiling"]["interval"][1]
+            for known, row in zip(test["planted"]["subjects"], test["subjects"], strict=True)
+        ]
+        assert test["planted"]["n_subjects_inside"] == sum(held)
     assert 0.85 < np.mean(shares) < 1.02
     assert np.sum(covered) >= len(SEEDS) - 1
 

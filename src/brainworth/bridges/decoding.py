@@ -153,8 +153,7 @@ def analyse(
                 "n_features_dropped": int((~one.kept).sum()),
                 "n_components": one.components.shape[1],
                 "tests": [
-                    _test(kind, one, of_space, about, sizes, settings, interval, seed)
-                    | _planted(planted, kind, shares)
+                    _test(kind, one, of_space, about, planted, sizes, settings, interval, seed)
                     for kind in KINDS
                 ],
                 "pooled": decoding_subjects.pooled(
@@ -205,15 +204,23 @@ def _best(path: Path, voxel: np.ndarray, where: Path, simulation: Simulation) ->
     return decoding_ceiling.best_decoder(weights, loadings, simulation, simulation.shared_features)
 
 
-def _planted(best: list[Best], kind: str, shares: list[float]) -> dict[str, Any]:
-    """Return what is planted: where training without end leads to, by subject and in the mean."""
+def _planted(
+    best: list[Best], kind: str, shares: list[float], rows: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return where training without end leads to, and how many fitted ceilings hold it."""
     if not best:
-        return {"planted": None}
+        return None
     each = [
         float(one.correlation(share if kind == MEAN else 1.0).mean())
         for one, share in zip(best, shares, strict=True)
     ]
-    return {"planted": {"ceiling": float(np.mean(each)), "subjects": each}}
+    bounds = [row["saturating"]["ceiling"]["interval"] for row in rows]
+    inside = [low <= known <= high for known, (low, high) in zip(each, bounds, strict=True)]
+    return {
+        "ceiling": float(np.mean(each)),
+        "subjects": each,
+        "n_subjects_inside": int(np.sum(inside)),
+    }
 
 
 def _test(
@@ -221,6 +228,7 @@ def _test(
     space: Standardised,
     learned: list[Learned],
     about: list[dict[str, Any]],
+    best: list[Best],
     sizes: list[int],
     settings: Mapping[str, Any],
     interval: float,
@@ -231,6 +239,7 @@ def _test(
     r = np.stack([each.r[kind] for each in learned])
     null = np.stack([each.null[kind] for each in learned])
     n_draws = settings["n_bootstrap"]
+    shares = [subject["mean_inverse_repetitions"] for subject in about]
     found = decoding_laws.laws(sizes, r, interval, n_draws, stream(seed, *name, "laws"))
     null_laws = decoding_laws.laws(sizes, null, interval, n_draws, stream(seed, *name, "null"))
     for place, point in enumerate(found["points"]):
@@ -255,6 +264,7 @@ def _test(
         "kind": kind,
         "n_permutations": settings["n_permutations"],
         **found,
+        "planted": _planted(best, kind, shares, found["subjects"]),
         "null": {key: null_laws[key] for key in ("points", "slope", "bend")},
     }
 

@@ -13,6 +13,7 @@ from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
     GLUE,
+    count,
     number,
     p_value,
     percent,
@@ -153,7 +154,9 @@ def _reading(data: dict[str, Any]) -> list[str]:
                 f" r{GLUE}={GLUE}{number(planted['ceiling'])} (known from the simulation); the"
                 f" largest training set comes to {percent(last / planted['ceiling'])} % of it, and"
                 f" the saturating law puts it at {value(ceiling)}, which"
-                f" {'holds' if inside else 'misses'} the truth."
+                f" {'holds' if inside else 'misses'} the truth. Of single subjects' intervals,"
+                " which are over test images alone,"
+                f" {count(planted['n_subjects_inside'], len(planted['subjects']))} hold theirs."
             )
         worst = max(abs(point["estimate"]) for point in test["null"]["points"])
         texts.append(
