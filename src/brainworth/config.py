@@ -130,11 +130,12 @@ class Config(Section):
                 "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
                 "them out there, or set encoder.run to false"
             )
-        absent = [name for name in self.bridges.decoding.regions if name not in self.rois]
-        if self.bridges_run and "decoding" in self.bridges.parts and absent:
+        regions = self.bridges.decoding.regions
+        decoded = self.bridges_run and "decoding" in self.bridges.parts
+        if decoded and not set(regions) & set(self.rois):
             raise ValueError(
-                f"rois: bridges.decoding.regions names {', '.join(absent)}; add them to rois, take "
-                "them out there, or take decoding out of bridges.parts"
+                f"rois: none of bridges.decoding.regions ({', '.join(regions)}) is among them; add "
+                "one to rois, name others there, or take decoding out of bridges.parts"
             )
         absent = sorted(set(self.bridges.subjects) - set(self.subjects))
         if self.bridges_run and absent:

@@ -69,6 +69,13 @@ def test_scores_grow_towards_the_planted_ceiling(studies, kind):
         low, high = test["saturating"]["ceiling"]["interval"]
         covered.append(low <= ceiling <= high)
         assert len(test["planted"]["subjects"]) == N_SUBJECTS
+        held = [
+            row["saturating"]["ceiling"]["interval"][0]
+            <= known
+            <= row["saturating"]["ceiling"]["interval"][1]
+            for known, row in zip(test["planted"]["subjects"], test["subjects"], strict=True)
+        ]
+        assert test["planted"]["n_subjects_inside"] == sum(held)
     assert 0.85 < np.mean(shares) < 1.02
     assert np.sum(covered) >= len(SEEDS) - 1
 
@@ -138,6 +145,11 @@ def test_trials_of_others_are_worth_less_than_ones_own(studies):
             doubling["difference"]["estimate"]
         )
         assert len(pooled["worth"]) == 2 * len(data["sizes"])
+        for gain, curve in zip(pooled["gains"], pooled["curves"][1:], strict=True):
+            for here, there, own in zip(
+                gain["points"], curve["points"], pooled["curves"][0]["points"], strict=True
+            ):
+                assert here["estimate"] == pytest.approx(there["estimate"] - own["estimate"])
     gains = [each["spaces"][0]["pooled"]["doubling"] for each in studies.values()]
     assert np.mean([gain["difference"]["estimate"] for gain in gains]) > 0
 
@@ -171,7 +183,7 @@ def test_without_signal_scores_and_slope_are_zero(tmp_path):
     assert np.sum(slopes) <= 3
 
 
-def test_same_numbers_again_and_for_each_subject_by_itself(tmp_path, studies):
+def test_same_numbers_again(tmp_path, studies):
     again = analyse(*study(tmp_path, 1), 1)
     assert again == studies[1]
 
@@ -190,3 +202,13 @@ def test_features_that_do_not_vary_are_dropped_and_counted(tmp_path):
     broken = [Space("encoder", "features", lambda ids: np.full((len(ids), 2), np.nan))]
     with pytest.raises(BrainworthError, match="have a feature of features that is not a number"):
         analyse(extracts, None, 6, broken)
+
+
+def test_regions_that_the_study_lacks_are_left_out_and_named(tmp_path):
+    extracts, _ = study(tmp_path, 7, n_subjects=2, n_images=260)
+    data = analyse(extracts, None, 7, regions=["words", "V1"], n_subjects=[1])
+    assert data["regions"] == ["V1"]
+    assert data["regions_not_in_the_study"] == ["words"]
+    assert data["subjects"][0]["n_voxels"] == 20
+    with pytest.raises(BrainworthError, match=r"regions \(words\), but V1, faces; name"):
+        analyse(extracts, None, 7, regions=["words"])

@@ -23,7 +23,10 @@ def test_the_default_is_valid(default_config):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"regions": ["V1", "nsdgeneral"]}, "bridges.decoding.regions names nsdgeneral; add them"),
+        (
+            {"regions": ["nsdgeneral"]},
+            "none of bridges.decoding.regions (nsdgeneral) is",
+        ),
         ({"regions": ["V1", "V1"]}, "decoding.regions names something twice"),
         ({"n_subjects": [2, 2]}, "decoding.n_subjects names something twice"),
         ({"alpha_range": [10.0, 1.0]}, "decoding.alpha_range must ascend"),
@@ -39,6 +42,7 @@ def test_refused(default_config, changes, message):
 
 
 def test_regions_matter_only_if_decoding_runs(default_config):
+    config.validate(changed(default_config, regions=["nsdgeneral", "V1"]))
     content = changed(default_config, regions=["nsdgeneral"])
     content["bridges"]["parts"] = ["calibration"]
     config.validate(content)

@@ -108,17 +108,21 @@ def test_questions_and_numbers_are_in_the_paper(found, text):
         assert row["subject"] in text
         for point in row["points"]:
             assert number(point["estimate"]) in text
-    for curve in found["spaces"][0]["pooled"]["curves"]:
-        assert cell(curve["points"][0]) in text
+    for space in found["spaces"]:
+        pooled = space["pooled"]
+        for place in range(len(found["sizes"]) - 1):
+            assert cell(pooled["curves"][0]["points"][place]) in text
+            assert cell(pooled["gains"][0]["points"][place], 4) in text
+            assert cell(pooled["doubling"]["sizes"][place]["trials"], 4) in text
     assert whole(found["n_test_images"]) in text
 
 
 @pytest.mark.parametrize(
     ("bend", "says"),
     [
-        ([-0.05, -0.01], "the curve bends down"),
+        ([-0.05, -0.01], "the curve levels off"),
         ([-0.05, 0.01], "a log-linear law is not refuted"),
-        ([0.01, 0.05], "the curve bends up"),
+        ([0.01, 0.05], "the curve gets steeper"),
     ],
 )
 def test_words_follow_the_numbers(found, write, bend, says):

@@ -131,7 +131,9 @@ def _left_singular(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     floor = _NO_SIGNAL if x.dtype == np.float32 else _NO_SIGNAL_DOUBLE
     wide = x.shape[0] <= x.shape[1]
     gram = x @ x.T if wide else x.T @ x
-    values, vectors = linalg.eigh(gram.astype(np.float64), overwrite_a=True, check_finite=False)
+    values, vectors = linalg.eigh(
+        gram.astype(np.float64), overwrite_a=True, check_finite=False, driver="evd"
+    )
     kept = values > floor * values[-1]
     values = values[kept]
     if wide:
@@ -158,15 +160,17 @@ class _Images:
         self._rows = [
             starts[counts == size][:, None] + np.arange(size) for size in np.unique(counts)
         ]
-        self._blocks = [_hat_blocks(left, shrink, rows) for rows in self._rows]
+        # the mean, which is fitted too, is 1/N everywhere in the hat matrix
+        self._undo = [
+            np.linalg.inv(np.eye(rows.shape[1]) - _hat_blocks(left, shrink, rows) - 1 / len(left))
+            for rows in self._rows
+        ]
 
     def residuals(self, place: int, y: np.ndarray, rotated: np.ndarray) -> np.ndarray:
         """Return residuals (N, T), float64, of rows that were not fitted, at one penalty."""
         residual = (y - self._left @ (self._shrink[:, place, None] * rotated)).astype(np.float64)
-        for rows, block in zip(self._rows, self._blocks, strict=True):
-            # the mean, which is fitted too, is 1/N everywhere in the hat matrix
-            inner = np.eye(rows.shape[1]) - block[place] - 1 / len(y)
-            residual[rows] = np.linalg.solve(inner, residual[rows])
+        for rows, undo in zip(self._rows, self._undo, strict=True):
+            residual[rows] = undo[place] @ residual[rows]
         return residual
 
 

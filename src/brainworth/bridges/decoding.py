@@ -34,6 +34,7 @@ from brainworth.bridges.decoding_ceiling import Best
 from brainworth.bridges.decoding_learning import Learned, learn
 from brainworth.bridges.decoding_scores import KINDS, MEAN, SINGLE
 from brainworth.bridges.decoding_spaces import Space, Standardised, standardise
+from brainworth.errors import BrainworthError
 from brainworth.nsd import betas
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
@@ -94,6 +95,7 @@ def analyse(
     BrainworthError
         If there are too few test images, trials or sizes, or numbers are missing.
     """
+    settings, absent = _of_study(settings, extracts)
     tested = trials.test_images(extracts, min_repetitions)
     train = {subject: _training_images(path) for subject, path in extracts.items()}
     n_trials = {subject: len(ids) for subject, ids in train.items()}
@@ -132,6 +134,8 @@ def analyse(
             best.append(_best(path, mine.voxel, known.paths[subject], known.simulation))
     answer: dict[str, Any] = {
         "interval": interval,
+        "regions": settings["regions"],
+        "regions_not_in_the_study": absent,
         "subjects": about,
         "n_test_images": len(tested),
         "sizes": sizes,
@@ -149,8 +153,7 @@ def analyse(
                 "n_features_dropped": int((~one.kept).sum()),
                 "n_components": one.components.shape[1],
                 "tests": [
-                    _test(kind, one, of_space, about, sizes, settings, interval, seed)
-                    | _planted(planted, kind, shares)
+                    _test(kind, one, of_space, about, planted, sizes, settings, interval, seed)
                     for kind in KINDS
                 ],
                 "pooled": decoding_subjects.pooled(
@@ -173,6 +176,21 @@ def analyse(
     return answer
 
 
+def _of_study(
+    settings: Mapping[str, Any], extracts: dict[str, Path]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings with the regions that the extracts have, and the others."""
+    path = next(iter(extracts.values()))
+    known = betas.regions_in(path)
+    kept = [name for name in settings["regions"] if name in known]
+    if not kept:
+        raise BrainworthError(
+            f"{path} has none of bridges.decoding.regions ({', '.join(settings['regions'])}), but"
+            f" {', '.join(known)}; name some of these"
+        )
+    return {**settings, "regions": kept}, [n for n in settings["regions"] if n not in known]
+
+
 def _training_images(path: Path) -> np.ndarray:
     """Return the image of each trial that may be learned from."""
     with betas.open_extract(path) as file:
@@ -186,15 +204,23 @@ def _best(path: Path, voxel: np.ndarray, where: Path, simulation: Simulation) ->
     return decoding_ceiling.best_decoder(weights, loadings, simulation, simulation.shared_features)
 
 
-def _planted(best: list[Best], kind: str, shares: list[float]) -> dict[str, Any]:
-    """Return what is planted: where training without end leads to, by subject and in the mean."""
+def _planted(
+    best: list[Best], kind: str, shares: list[float], rows: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return where training without end leads to, and how many fitted ceilings hold it."""
     if not best:
-        return {"planted": None}
+        return None
     each = [
         float(one.correlation(share if kind == MEAN else 1.0).mean())
         for one, share in zip(best, shares, strict=True)
     ]
-    return {"planted": {"ceiling": float(np.mean(each)), "subjects": each}}
+    bounds = [row["saturating"]["ceiling"]["interval"] for row in rows]
+    inside = [low <= known <= high for known, (low, high) in zip(each, bounds, strict=True)]
+    return {
+        "ceiling": float(np.mean(each)),
+        "subjects": each,
+        "n_subjects_inside": int(np.sum(inside)),
+    }
 
 
 def _test(
@@ -202,6 +228,7 @@ def _test(
     space: Standardised,
     learned: list[Learned],
     about: list[dict[str, Any]],
+    best: list[Best],
     sizes: list[int],
     settings: Mapping[str, Any],
     interval: float,
@@ -212,6 +239,7 @@ def _test(
     r = np.stack([each.r[kind] for each in learned])
     null = np.stack([each.null[kind] for each in learned])
     n_draws = settings["n_bootstrap"]
+    shares = [subject["mean_inverse_repetitions"] for subject in about]
     found = decoding_laws.laws(sizes, r, interval, n_draws, stream(seed, *name, "laws"))
     null_laws = decoding_laws.laws(sizes, null, interval, n_draws, stream(seed, *name, "null"))
     for place, point in enumerate(found["points"]):
@@ -236,6 +264,7 @@ def _test(
         "kind": kind,
         "n_permutations": settings["n_permutations"],
         **found,
+        "planted": _planted(best, kind, shares, found["subjects"]),
         "null": {key: null_laws[key] for key in ("points", "slope", "bend")},
     }
 

@@ -82,7 +82,7 @@ def encoder_features(path: Path) -> Space:
     backend = store.read(path, np.array([], dtype=int), tokens=False).backend
     return Space(
         "encoder",
-        f"global vectors of the images ({backend})",
+        f"global vectors ({backend})",
         lambda nsd_id: store.read(path, nsd_id, tokens=False).global_,
     )
 

@@ -44,8 +44,9 @@ def pooled(
     -------
     dict
         ``kind`` (single trials), ``curves`` (one a number of subjects, with the mean over subjects
-        of what a trial of others counts), ``doubling`` and ``worth``, see `decoding_laws`;
-        ``doubling`` is None where two subjects are not asked for.
+        of what a trial of others counts), ``gains`` (each curve minus that of own trials, paired),
+        ``doubling`` and ``worth``, see `decoding_laws`; ``doubling`` is None where two subjects are
+        not asked for.
     """
     penalties = np.geomspace(*settings["alpha_range"], settings["n_alphas"])
     n = len(learned)
@@ -78,6 +79,18 @@ def pooled(
                 ],
             }
             for count, rows in by_subjects.items()
+        ],
+        "gains": [
+            {
+                "n_subjects": count,
+                "points": [
+                    {"n_trials": size}
+                    | decoding_laws.mean_of(rows[:, place] - by_subjects[1][:, place], interval)
+                    for place, size in enumerate(sizes)
+                ],
+            }
+            for count, rows in by_subjects.items()
+            if count > 1
         ],
         "doubling": decoding_laws.doublings(sizes, by_subjects, interval)
         if 2 in by_subjects

@@ -36,7 +36,7 @@ def drawing(data: dict[str, Any]) -> Figure:
         style.title(second, "b", f"means of an image's trials, {spaces[0]['label']}")
     if pooled:
         _pooled(panels[1, 0], spaces[0])
-        style.title(panels[1, 0], "c", "subjects to learn from, single trials")
+        style.title(panels[1, 0], "c", "what trials of others bring, single trials")
         _brains(panels[1, 1], spaces[0])
         style.title(panels[1, 1], "d", f"brains to decode from, {data['sizes'][-1]:,} trials each")
         panels[1, 0].legend(loc="best")
@@ -93,12 +93,17 @@ def _curves(axes: Axes, test: dict[str, Any]) -> None:
 
 
 def _pooled(axes: Axes, space: dict[str, Any]) -> None:
-    """Draw the decoder that learns from several subjects."""
-    for number, curve in enumerate(space["pooled"]["curves"]):
-        points = curve["points"]
+    """Draw what others' trials bring, and what as many more of one's own do."""
+    pooled = space["pooled"]
+    lines = [(f"of {row['n_subjects']} subjects", row["points"]) for row in pooled["gains"]]
+    if pooled["doubling"] is not None:
+        rows = pooled["doubling"]["sizes"]
+        own = [{"n_trials": row["n_trials"]} | row["trials"] for row in rows]
+        lines.insert(0, ("twice as many of one's own", own))
+    for number, (label, points) in enumerate(lines):
         sizes = np.array([point["n_trials"] for point in points], dtype=float)
+        shifted = sizes * 1.05 ** (number - (len(lines) - 1) / 2)
         color = COLORS[number % len(COLORS)]
-        shifted = sizes * 1.04 ** (number - (len(space["pooled"]["curves"]) - 1) / 2)
         axes.plot(shifted, [point["estimate"] for point in points], color=color, linewidth=0.9)
         style.points(
             axes,
@@ -106,11 +111,11 @@ def _pooled(axes: Axes, space: dict[str, Any]) -> None:
             [(point["estimate"], point["interval"]) for point in points],
             color=color,
             marker=MARKERS[number % len(MARKERS)],
-            label="own trials only"
-            if curve["n_subjects"] == 1
-            else f"of {curve['n_subjects']} subjects",
+            label=label,
         )
+    axes.axhline(0, color=style.NULL, linewidth=0.6, zorder=0)
     _over_trials(axes, sizes, "training trials of each subject")
+    axes.set_ylabel("gain in correlation")
 
 
 def _brains(axes: Axes, space: dict[str, Any]) -> None:

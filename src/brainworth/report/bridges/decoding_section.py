@@ -13,6 +13,7 @@ from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.numbers import (
     GLUE,
+    count,
     number,
     p_value,
     percent,
@@ -48,8 +49,8 @@ def glance(evidence: Evidence, name: str) -> str:
         if head["doubling_trials"] is None:
             return "not asked with one subject"
         return (
-            f"twice the trials {_signed(head['doubling_trials'])}, twice the subjects"
-            f" {_signed(head['doubling_subjects'])} in r"
+            f"in r, twice the trials bring {_signed(head['doubling_trials'])}, a second subject's"
+            f" {_signed(head['doubling_subjects'], 4)}"
         )
     rows = data["spaces"][0]["brains"]
     if rows is None:
@@ -72,7 +73,7 @@ def methods(evidence: Evidence) -> list[Flowable]:
         layout.body(
             f"<b>Decoders</b> {cite('scaling')} are ridge regressions of image features on the"
             " voxels of single trials, z-scored by trials that may be learned from, in"
-            f" {', '.join(given['regions'])}. The penalty, {given['n_alphas']} candidates from"
+            f" {', '.join(data['regions'])}. The penalty, {given['n_alphas']} candidates from"
             f" {low} to {high} of the mean squared length of a trial, is that of least error when"
             " all trials of an image are left out. Training sets hold all trials of the images they"
             " take, so that an image is shown as often at every size; smaller ones are parts of"
@@ -113,12 +114,14 @@ def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
 def _about_subjects(given: dict[str, Any]) -> str:
     return (
         "<b>Subjects to learn from</b>: voxels of two brains do not correspond and training images"
-        " are not shared, so each subject is brought to a common space, one axis for each region"
-        f" and each of {given['n_components']} components of the features, by its own tuning"
-        f" (cross-fitted in {given['n_folds']} folds over images); one regression on all"
-        " subjects' trials there decodes for each. <b>Brains to decode from</b> are another"
-        " question: each subject has its own decoder, and what is decoded of the same image is"
-        " averaged."
+        " are not shared, so each subject is brought to a common space by maps from its own trials:"
+        f" for each of {given['n_components']} components of the features, what its own decoder"
+        " makes of a trial, and the response of each region along its own tuning to the component"
+        f" (cross-fitted, in {given['n_folds']} folds over images). What the own decoder leaves of"
+        " the features is predicted from there by one ridge regression on the trials of all"
+        " subjects; how much those of others count is chosen by the subject's own held-out trials,"
+        " and can be nothing. <b>Brains to decode from</b> are another question: each subject has"
+        " its own decoder, and what is decoded of the same image is averaged."
     )
 
 
@@ -129,18 +132,17 @@ def _reading(data: dict[str, Any]) -> list[str]:
         bend, gain = test["bend"], test["last_doubling"]
         low, high = bend["interval"]
         shape = (
-            "the curve bends down: a log-linear law overstates what more trials bring"
+            "the curve levels off, and a log-linear law overstates what more trials bring"
             if high < 0
-            else "the curve bends up"
+            else "the curve gets steeper"
             if low > 0
             else "a log-linear law is not refuted"
         )
         grows = "still brings something" if gain["interval"][0] > 0 else "brings nothing certain"
         texts.append(
-            f"<b>{layout.sentence_case(space['label'])}</b>, single trials: each doubling brings"
-            f" {value(test['slope'])} in r; the last {grows},"
-            f" {value(gain)}, and {value(bend)} compared with those before"
-            f" ({with_sign(p_value(bend['p'], sides=2))}): {shape}."
+            f"<b>{layout.sentence_case(space['label'])}</b>, single trials: a doubling of trials"
+            f" brings {value(test['slope'])} in r. The last {grows}, {value(gain)}; the bend is"
+            f" {value(bend)} ({with_sign(p_value(bend['p'], sides=2))}), so that {shape}."
         )
         planted = test["planted"]
         if planted is not None:
@@ -152,7 +154,9 @@ def _reading(data: dict[str, Any]) -> list[str]:
                 f" r{GLUE}={GLUE}{number(planted['ceiling'])} (known from the simulation); the"
                 f" largest training set comes to {percent(last / planted['ceiling'])} % of it, and"
                 f" the saturating law puts it at {value(ceiling)}, which"
-                f" {'holds' if inside else 'misses'} the truth."
+                f" {'holds' if inside else 'misses'} the truth. Of single subjects' intervals,"
+                " which are over test images alone,"
+                f" {count(planted['n_subjects_inside'], len(planted['subjects']))} hold theirs."
             )
         worst = max(abs(point["estimate"]) for point in test["null"]["points"])
         texts.append(
@@ -170,10 +174,10 @@ def _reading(data: dict[str, Any]) -> list[str]:
             else "neither is certain to be the better choice"
         )
         texts.append(
-            "In the common space, twice the trials bring"
-            f" {value(data['headline']['doubling_trials'])} and a second subject's trials"
-            f" {value(data['headline']['doubling_subjects'])}, a difference of {value(doubling)}:"
-            f" {verdict}."
+            f"To learn from ({data['spaces'][0]['label']}), twice the trials of the same subject"
+            f" bring {value(data['headline']['doubling_trials'], 4)} in r and as many trials of a"
+            f" second subject {value(data['headline']['doubling_subjects'], 4)}, a difference of"
+            f" {value(doubling, 4)}: {verdict}."
         )
     return texts
 
@@ -191,14 +195,15 @@ def _caption(data: dict[str, Any]) -> str:
         text += " Scores above the line of the planted ceiling would refute the method."
     if data["spaces"][0]["pooled"] is not None:
         text += (
-            " (c) Decoders that learn from several subjects: curves that lie on each other say that"
-            " others' trials bring nothing. (d) What is decoded from several brains that see the"
+            " (c) What a decoder gains by as many trials of each of other subjects, beside what it"
+            " gains by twice as many of its own: on the line of zero, others bring nothing."
+            " (d) What is decoded from several brains that see the"
             " same image, averaged."
         )
     return text
 
 
-def _signed(found: dict[str, Any]) -> str:
+def _signed(found: dict[str, Any], decimals: int = 3) -> str:
     """Return a gain with its sign and its interval."""
     sign = "+" if found["estimate"] >= 0 else ""
-    return f"{sign}{value(found)}"
+    return f"{sign}{value(found, decimals)}"

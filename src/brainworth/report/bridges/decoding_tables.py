@@ -17,7 +17,7 @@ KINDS = {"single": "single trials", "mean": "means of trials"}
 def laws(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
     """Return the table of laws, a row a kind of features and of test."""
     columns = [
-        Column("Features", "left", wraps=True),
+        Column("Features", "left"),
         Column("Test", "left"),
         Column("slope a doubling"),
         Column("last doubling"),
@@ -62,7 +62,7 @@ def points(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
     test = test_of(space, "single")
     columns = [Column("Subject", "left"), Column("voxels"), Column("trials")]
     columns += [Column(f"r, {whole(size)}") for size in data["sizes"]]
-    columns += [Column("p"), Column("slope"), Column("planted ceiling")]
+    columns += [Column("p"), Column("slope"), Column("ceiling, fitted"), Column("planted")]
     planted = test["planted"]
     rows = []
     for place, (about, row) in enumerate(zip(data["subjects"], test["subjects"], strict=True)):
@@ -74,14 +74,16 @@ def points(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
                 *(number(point["estimate"]) for point in row["points"]),
                 p_value(row["points"][-1]["p"], test["n_permutations"]),
                 value(row["slope"]),
+                value(row["saturating"]["ceiling"]),
                 DASH if planted is None else number(planted["subjects"][place]),
             ]
         )
     return tables.table(
         number_of.table(),
         f"Single trials of each subject, {space['label']}: correlation at each number of training"
-        " trials, p of the last by relabelled test images, slope a doubling with its interval over"
-        " test images.",
+        " trials, p of the last by relabelled test images, slope a doubling and fitted ceiling."
+        " Intervals are over test images alone; they know neither of other training sets nor of a"
+        " law that is not quite right.",
         columns,
         rows,
         sizes=(7.5, 7.0, 6.5, 6.0),
@@ -90,32 +92,43 @@ def points(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
 
 def subjects(data: dict[str, Any], number_of: Numbering) -> list[Flowable]:
     """Return the table of subjects to learn from."""
-    space = data["spaces"][0]
-    pooled = space["pooled"]
-    columns = [Column("trials of each")]
-    columns += [
-        Column("own only" if curve["n_subjects"] == 1 else f"of {curve['n_subjects']} subjects")
-        for curve in pooled["curves"]
+    counts = [row["n_subjects"] for row in data["spaces"][0]["pooled"]["gains"]]
+    columns = [
+        Column("Features", "left"),
+        Column("trials of each"),
+        Column("r, own trials"),
+        Column("twice as many"),
+        *(Column(f"{count} subjects") for count in counts),
+        Column("one trial of another is worth"),
     ]
-    counts = [curve["n_subjects"] for curve in pooled["curves"] if curve["n_subjects"] > 1]
-    columns += [Column(f"worth, {count} subjects") for count in counts]
-    worth = {(row["n_trials"], row["n_subjects"]): row for row in pooled["worth"]}
-    rows = [
-        [
-            whole(size),
-            *(value(curve["points"][place]) for curve in pooled["curves"]),
-            *(_worth(worth[size, count]) for count in counts),
-        ]
-        for place, size in enumerate(data["sizes"])
-    ]
+    rows = []
+    for space in data["spaces"]:
+        pooled = space["pooled"]
+        doubled = {}
+        if pooled["doubling"] is not None:
+            doubled = {row["n_trials"]: row["trials"] for row in pooled["doubling"]["sizes"]}
+        worth = {row["n_trials"]: row for row in pooled["worth"] if row["n_subjects"] == counts[0]}
+        for place, size in enumerate(data["sizes"]):
+            rows.append(
+                [
+                    space["label"],
+                    whole(size),
+                    value(pooled["curves"][0]["points"][place]),
+                    value(doubled[size], 4) if size in doubled else DASH,
+                    *(value(row["points"][place], 4) for row in pooled["gains"]),
+                    _worth(worth[size]),
+                ]
+            )
     return tables.table(
         number_of.table(),
-        f"Subjects to learn from, single trials, {space['label']}: correlation of a decoder in the"
-        " common space. Worth: how many of one's own trials do as much as one trial of another"
-        " subject.",
+        "Subjects to learn from, single trials: correlation of a decoder that learns from one's own"
+        " trials, and what it gains by twice as many and by as many trials of others, intervals of"
+        " paired differences over subjects and test images. Worth: how many of one's own trials do"
+        f" as much as one of another subject's, with {counts[0]} subjects.",
         columns,
         rows,
         sizes=(7.5, 7.0, 6.5, 6.0),
+        groups=[("", 3), ("gain in r", 1 + len(counts)), ("", 1)],
     )
 
 
@@ -165,5 +178,5 @@ def value(found: dict[str, Any], decimals: int = 3) -> str:
 
 def _worth(row: dict[str, Any]) -> str:
     if row["beyond"] is not None:
-        return f"beyond {interval(row['interval'], 2)}"
-    return estimate(row["estimate"], row["interval"], 2)
+        return f"beyond {interval(row['interval'])}"
+    return estimate(row["estimate"], row["interval"])
