@@ -177,6 +177,11 @@ def sessions_of(subject):
     return registry.n_sessions(subject, CONFIG.data.sessions)
 
 
+# Threads of the tests that take longest: two cores are kept busier by two tests than by two threads
+# of one, which has parts that cannot be shared out. The results are the same.
+THREADS = 1 if workflow.is_main_process and workflow.resource_settings.cores == 2 else 2
+# Of those tests, what begins first: it should not be left to run alone at the end.
+LONGEST = 5
 SIMULATED = CONFIG.data.source == "simulated" and FROM_NSD
 # Whether only voxels are downloaded, or whole session files.
 BY_RANGES = FROM_NSD and CONFIG.data.source == "s3" and CONFIG.data.download == "ranges"
