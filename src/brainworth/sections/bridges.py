@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from brainworth.sections.base import Bootstrap, Count, Fraction, NonNegative, Positive, Section
 
+SpaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$")]
 SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
 #: Each has a rule, a JSON, a figure and a section of the report.
 BridgePart = Literal["calibration", "decoding", "feature_spaces", "averaging"]
