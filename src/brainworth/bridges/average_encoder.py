@@ -32,7 +32,7 @@ AVERAGE, OTHERS = "average", "average_of_others"
 ENCODERS = (INDIVIDUAL, POOLED, AVERAGE, OTHERS)
 MATCHED, ALL = "matched", "all"
 #: Groups of training images; what the cost is without each says how far they decide it.
-GROUPS = 8
+GROUPS = 6
 #: Encoders of halves are fitted with a penalty that is so many times smaller than the one that
 #: predicts best: columns of a region are shrunk by different factors, which would remain in what is
 #: explained, and the noise that this lets in does not.

@@ -14,11 +14,17 @@ DASHED = (0, (4, 2))
 COLORS = {"images": style.BLUE, "true_features": style.VERMILLION}
 MARKERS = {"roi_mean": "o", "components": "s"}
 WIDTH = 0.8
+SHORT = {
+    "images": "image\nfeatures",
+    "mse_output": "MSE\nencoder",
+    "others": "other\nsubjects",
+    "true": "true\nfeatures",
+}
 
 
 def drawing(data: dict[str, Any]) -> Figure:
     """Draw shares by encoder, costs over shared fractions, and heads for the variance."""
-    figure = style.new_figure(132)
+    figure = style.new_figure(140)
     (first, second), (third, fourth) = figure.subplots(2, 2)
     _encoders(first, data)
     style.title(first, "a", "what encoders explain of a subject")
@@ -28,6 +34,7 @@ def drawing(data: dict[str, Any]) -> Figure:
     style.title(third, "c", "gain of a head for the variance")
     _power(fourth, data)
     style.title(fourth, "d", "what such a head would find (simulated)")
+    style.legend(figure, [first, second], loc="outside upper center", ncols=3)
     return figure
 
 
@@ -62,7 +69,6 @@ def _encoders(axes: Axes, data: dict[str, Any]) -> None:
     style.over_regions(axes, [label.replace(" ", "\n", 1) for label in words.ENCODERS.values()])
     axes.axhline(0, color=style.NULL, linewidth=0.6, zorder=0)
     axes.set_ylabel("share of the noise ceiling")
-    axes.legend(loc="best")
 
 
 def _costs(axes: Axes, data: dict[str, Any]) -> None:
@@ -72,7 +78,6 @@ def _costs(axes: Axes, data: dict[str, Any]) -> None:
         for row in (data["shared_fraction"][source] if source else [])
     }
     rows = [row for row in data["costs"] if row["encoder"] == "average_of_others"]
-    labelled = False
     for number, row in enumerate(rows):
         kept = [
             (place, each)
@@ -96,7 +101,6 @@ def _costs(axes: Axes, data: dict[str, Any]) -> None:
         known = [each.get("planted") for _, each in kept]
         if any(value is not None for value in known) and row["inputs"] == "true_features":
             style.planted(axes, x, known)
-            labelled = True
     axes.axhline(0, color=style.NULL, linewidth=0.6, zorder=0)
     if source is not None:
         x = [value for value in fractions.values() if value is not None]
@@ -113,7 +117,6 @@ def _costs(axes: Axes, data: dict[str, Any]) -> None:
     else:
         axes.set_xlabel("subject")
     axes.set_ylabel("relative cost, average of others")
-    style.legend(axes, [axes], loc="best") if labelled else axes.legend(loc="best")
 
 
 def _heads(axes: Axes, data: dict[str, Any]) -> None:
@@ -143,8 +146,7 @@ def _heads(axes: Axes, data: dict[str, Any]) -> None:
             marker="os"[number],
             label=words.TARGETS[target],
         )
-    labels = [words.PREDICTORS[name].replace(" of the ", " of\nthe ") for name in names]
-    labels = [label if "\n" in label else label.replace(" ", "\n", 1) for label in labels]
+    labels = [SHORT[name] for name in names]
     style.over_regions(axes, labels)
     axes.axhline(0, color=style.NULL, linewidth=0.6, zorder=0)
     axes.set_ylabel("gain (nat per degree of freedom)")
@@ -159,14 +161,14 @@ def _power(axes: Axes, data: dict[str, Any]) -> None:
         ("rotation", style.BLUE, "o"),
         ("relabelled", style.VERMILLION, "s"),
     ):
-        shift = 0.004 if null == "relabelled" else -0.004
-        for group, look in (
-            (made, {"label": f"null: {words.NULLS[null]}"}),
-            (other, {"markerfacecolor": "white", "markeredgewidth": 0.9}),
+        side = 1 if null == "relabelled" else -1
+        for group, shift, look in (
+            (made, 0.004, {"label": f"null: {words.NULLS[null]}"}),
+            (other, 0.012, {"markerfacecolor": "white", "markeredgewidth": 0.9}),
         ):
             style.points(
                 axes,
-                [row["log_sd"] + shift for row in group],
+                [row["log_sd"] + side * shift for row in group],
                 [(row[null]["found"]["estimate"], row[null]["found"]["interval"]) for row in group],
                 color=color,
                 marker=marker,

@@ -6,18 +6,17 @@ from typing import Any
 
 ENCODERS = {
     "individual": "individual",
-    "pooled_heads": "pooled, a head a subject",
+    "pooled_heads": "pooled, with heads",
     "average": "average of all",
     "average_of_others": "average of others",
 }
 SPACES = {"roi_mean": "region mean", "components": "aligned components"}
 INPUTS = {"images": "image features", "true_features": "true features"}
 MODELS = {"ridge": "ridge", "chasm": "stage 1"}
-SIZES = {"matched": "as many images as one subject has", "all": "all images"}
 PREDICTORS = {
     "images": "image features",
-    "mse_output": "output of the MSE encoder",
-    "others": "other subjects’ variances",
+    "mse_output": "MSE encoder’s output",
+    "others": "others’ variances",
     "true": "true features",
 }
 TARGETS = {"roi_mean": "region mean", "components": "leading components"}
