@@ -6,6 +6,89 @@ OUTPUTS  results/<study>/bridges/PART.json   calibration, decoding, feature_spac
 """
 
 
+rule bridge_calibration:
+    """Calibrate what brain samples are worth, predict students, and train them."""
+    input:
+        **(
+            {
+                "images": f"{DATA}/{paths.IMAGE_TRUTH}",
+                "truths": [
+                    f"{DATA}/{paths.subject_truth_key(subject)}"
+                    for subject in CONFIG.bridges.subjects
+                ],
+            }
+            if SIMULATED
+            else {}
+        ),
+        **(
+            {"features": f"{ENCODED}/features.h5"}
+            if CONFIG.bridges.calibration.inputs == "features"
+            else {}
+        ),
+        **(
+            {"tasks": CONFIG.bridges.calibration.tasks}
+            if CONFIG.bridges.calibration.tasks != "planted"
+            else {}
+        ),
+        betas=BRIDGE_BETAS,
+    output:
+        json=f"{OUT}/bridges/calibration.json",
+    log:
+        f"{LOGS}/bridge_calibration.log",
+    benchmark:
+        f"{LOGS}/benchmarks/bridge_calibration.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=growing(3000),
+    params:
+        config=keys(
+            *("seed", "interval", "bridges.calibration"),
+            *(("simulation",) if SIMULATED else ()),
+        ),
+        code=code("bridge_calibration.py"),
+    script:
+        "../scripts/bridge_calibration.py"
+
+
+rule bridge_decoding:
+    """Decode image features from more and more trials, and from more and more subjects."""
+    input:
+        **(
+            {
+                "images": f"{DATA}/{paths.IMAGE_TRUTH}",
+                "truth": [
+                    f"{DATA}/{paths.subject_truth_key(subject)}"
+                    for subject in CONFIG.bridges.subjects
+                ],
+            }
+            if SIMULATED
+            else {}
+        ),
+        betas=BRIDGE_BETAS,
+        features=f"{ENCODED}/features.h5",
+    output:
+        json=f"{OUT}/bridges/decoding.json",
+    log:
+        f"{LOGS}/bridge_decoding.log",
+    benchmark:
+        f"{LOGS}/benchmarks/bridge_decoding.tsv"
+    conda:
+        ENV
+    resources:
+        # at the size of NSD: the Gram matrix of voxels and its eigenvectors, in double precision
+        mem_mb=growing(3000 if SIMULATED and CONFIG.simulation.scale != "full" else 16000),
+    params:
+        config=keys(
+            *("seed", "interval", "design.min_repetitions"),
+            *("bridges.subjects", "bridges.decoding"),
+            *(("simulation",) if SIMULATED else ()),
+        ),
+        code=code("bridge_decoding.py"),
+    script:
+        "../scripts/bridge_decoding.py"
+
+
 # Files of features that somebody else computed; Snakemake itself would not say which key names one.
 SPACE_FILES = CONFIG.bridges.feature_spaces.files if "feature_spaces" in BRIDGE_PARTS else {}
 for _space, _file in SPACE_FILES.items():
@@ -58,3 +141,55 @@ rule bridge_feature_spaces:
         code=code("bridge_feature_spaces.py"),
     script:
         "../scripts/bridge_feature_spaces.py"
+
+
+rule bridge_averaging:
+    """What averaging costs the encoder, and what a head for the variance recovers."""
+    input:
+        **(
+            {
+                "image_truth": f"{DATA}/{paths.IMAGE_TRUTH}",
+                "truths": [
+                    f"{DATA}/{paths.subject_truth_key(subject)}"
+                    for subject in CONFIG.bridges.subjects
+                ],
+            }
+            if SIMULATED
+            else {}
+        ),
+        **(
+            {"alignment": f"{OUT}/erosion/alignment.json"}
+            if "alignment" in CONFIG.erosion.tests
+            else {}
+        ),
+        betas=BRIDGE_BETAS,
+        targets=BRIDGE_TARGETS,
+        features=f"{ENCODED}/features.h5",
+    output:
+        json=f"{OUT}/bridges/averaging.json",
+    log:
+        f"{LOGS}/bridge_averaging.log",
+    benchmark:
+        f"{LOGS}/benchmarks/bridge_averaging.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=growing(3000),
+        gpu=GPUS if "chasm" in CONFIG.bridges.averaging.models else 0,
+    params:
+        config=keys(
+            *("seed", "interval", "rois", "bridges.subjects", "bridges.averaging"),
+            *(("simulation",) if SIMULATED else ()),
+            *(
+                (
+                    *("encoder.device", "encoder.compile", "encoder.stage1"),
+                    *("encoder.train_stage1", "encoder.loss_stage1"),
+                )
+                if "chasm" in CONFIG.bridges.averaging.models
+                else ()
+            ),
+        ),
+        code=code("bridge_averaging.py"),
+        checkpoints=f"{OUT}/bridges/.checkpoints/averaging",
+    script:
+        "../scripts/bridge_averaging.py"

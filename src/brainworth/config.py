@@ -130,12 +130,20 @@ class Config(Section):
                 "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
                 "them out there, or set encoder.run to false"
             )
+        absent = [name for name in self.bridges.decoding.regions if name not in self.rois]
+        if self.bridges_run and "decoding" in self.bridges.parts and absent:
+            raise ValueError(
+                f"rois: bridges.decoding.regions names {', '.join(absent)}; add them to rois, take "
+                "them out there, or take decoding out of bridges.parts"
+            )
         absent = sorted(set(self.bridges.subjects) - set(self.subjects))
         if self.bridges_run and absent:
             raise ValueError(
                 f"subjects: bridges.subjects names {' and '.join(absent)}; add them to subjects, "
                 "take them out there, or set bridges.run to false"
             )
+        if self.bridges_run and "calibration" in self.bridges.parts:
+            self._check_calibration()
         planted = self.bridges.feature_spaces.planted
         if (
             self.bridges_run
@@ -160,6 +168,26 @@ class Config(Section):
                 f"[{', '.join(sorted(OF_RDMS, reverse=True))}] or one of them"
             )
         return self
+
+    def _check_calibration(self) -> None:
+        given = self.bridges.calibration
+        simulated = self.data.source == "simulated"
+        if given.inputs == "truth" and not simulated:
+            raise ValueError(
+                "bridges.calibration.inputs is truth, which only simulated data have; set it to "
+                "features"
+            )
+        if given.tasks == "planted" and not simulated:
+            raise ValueError(
+                "bridges.calibration.tasks is planted, which only simulated data can be; give the "
+                "path of a CSV table of labels, or take calibration out of bridges.parts"
+            )
+        unknown = [name for name in given.rois if name not in {"all", *self.rois}]
+        if unknown:
+            raise ValueError(
+                f"bridges.calibration.rois: {', '.join(unknown)} is not among rois; add it there, "
+                "or choose from these and all"
+            )
 
 
 def validate(config: dict[str, Any], origin: str = "the configuration") -> Config:

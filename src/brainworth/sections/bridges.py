@@ -6,12 +6,68 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from brainworth.sections.base import Bootstrap, Count, Fraction, Positive, Section
+from brainworth.sections.base import Bootstrap, Count, Fraction, NonNegative, Positive, Section
 
-SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
 SpaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$")]
+SubjectName = Annotated[str, Field(pattern=r"^subj0[1-8]$")]
 #: Each has a rule, a JSON, a figure and a section of the report.
 BridgePart = Literal["calibration", "decoding", "feature_spaces", "averaging"]
+
+
+class BridgeCalibration(Section):
+    """What these subjects' brain samples are worth."""
+
+    inputs: Literal["truth", "features"]
+    dimensions: Annotated[int, Field(ge=4)]
+    rois: Annotated[list[str], Field(min_length=1)]
+    tasks: str
+    misalignments: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    task_snr: Positive
+    task_images: Count
+    test_images: Count
+    brain_fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)]
+    task_multiples: Annotated[list[Annotated[float, Field(gt=1)]], Field(min_length=1)]
+    rank_rule: Literal["best", "one_se"]
+    n_blocks: Annotated[int, Field(ge=6, multiple_of=2)]
+    n_subsets: Count
+    n_draws: Annotated[int, Field(ge=2)]
+    n_shuffles: Annotated[int, Field(ge=2)]
+    tolerance: Positive
+
+    @model_validator(mode="after")
+    def _ascend(self) -> BridgeCalibration:
+        for key in ("brain_fractions", "task_multiples", "misalignments"):
+            values = getattr(self, key)
+            if any(later <= earlier for earlier, later in zip(values, values[1:], strict=False)):
+                raise ValueError(f"bridges.calibration.{key} must ascend, it is {values}")
+        if len(set(self.rois)) != len(self.rois):
+            raise ValueError(f"bridges.calibration.rois names something twice: {self.rois}")
+        return self
+
+
+class Decoding(Section):
+    """Scaling of decoding with trials and subjects."""
+
+    regions: Annotated[list[str], Field(min_length=1)]
+    smallest: Annotated[int, Field(ge=10)]
+    n_subsets: Count
+    n_subjects: Annotated[list[Count], Field(min_length=1)]
+    n_alphas: Annotated[int, Field(ge=2)]
+    alpha_range: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    n_components: Count
+    n_folds: Annotated[int, Field(ge=2, le=20)]
+    n_bootstrap: Bootstrap
+    n_permutations: Annotated[int, Field(ge=99)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Decoding:
+        low, high = self.alpha_range
+        if low >= high:
+            raise ValueError("decoding.alpha_range must ascend")
+        for name, values in (("regions", self.regions), ("n_subjects", self.n_subjects)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"decoding.{name} names something twice: {values}")
+        return self
 
 
 class EncoderSpace(Section):
@@ -91,12 +147,54 @@ class FeatureSpaces(Section):
         return {space.name: space.file for space in self.spaces if space.source == "file"}
 
 
+class VarianceHead(Section):
+    """The head for the variance over trials."""
+
+    n_features: Count
+    n_components: Count
+    prior_sd: Positive
+    n_folds: Annotated[int, Field(ge=2, le=20)]
+    n_surrogates: Annotated[int, Field(ge=99)]
+    power_log_sds: list[NonNegative]
+    power_unrelated_log_sd: NonNegative
+    power_replicates: Annotated[int, Field(ge=10)]
+
+
+class Averaging(Section):
+    """What averaging costs the encoder."""
+
+    models: Annotated[list[Literal["ridge", "chasm"]], Field(min_length=1)]
+    n_dimensions: Count
+    n_features: Count
+    token_features: Count
+    max_network_images: Count | None
+    n_bootstrap: Bootstrap
+    min_ceiling: Fraction
+    n_permutations: Annotated[int, Field(ge=100)]
+    variance: VarianceHead
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Averaging:
+        if "ridge" not in self.models:
+            raise ValueError(
+                "averaging.models has no ridge, with which the cost of averaging is estimated"
+            )
+        if self.variance.n_components > self.n_dimensions:
+            raise ValueError(
+                "averaging.variance.n_components is above averaging.n_dimensions: there are not so "
+                "many components"
+            )
+        return self
+
+
 class Bridges(Section):
     """What the stages answer together."""
 
     run: bool
     parts: Annotated[list[BridgePart], Field(min_length=1)]
     subjects: Annotated[list[SubjectName], Field(min_length=1)]
+    calibration: BridgeCalibration
+    decoding: Decoding
     feature_spaces: FeatureSpaces
 
     @model_validator(mode="after")
@@ -108,3 +206,5 @@ class Bridges(Section):
                 "bridges.subjects; add them there, or take them out here"
             )
         return self
+
+    averaging: Averaging
