@@ -20,7 +20,8 @@ MARKERS = "osDv^<>p"
 #: Subjects whose curves are drawn.
 CURVES = 3
 #: How a number without an interval, beside an estimate, is drawn.
-TICK = {"color": style.ORANGE, "marker": "|", "markersize": 6, "markeredgewidth": 1.4}
+TICK = {"marker": "|", "markersize": 6, "markeredgewidth": 1.3}
+GREY = "0.5"
 
 
 def drawing(data: dict[str, Any]) -> Figure:
@@ -80,9 +81,10 @@ def _shares(axes: Axes, subjects: list[dict[str, Any]]) -> None:
         found = [row["encoding"] for row in subject["spaces"]]
         reached = [_known(each["share"]) for each in found]
         reached = [each and (each[0], None) for each in reached]
-        style.points(axes, places, reached, horizontal=True, label="r²/NC of ridge", **TICK)
+        label = "r²/NC of ridge"
+        style.points(axes, places, reached, horizontal=True, label=label, color=GREY, **TICK)
         rows = [_known(each["explained"]) for each in found]
-        style.points(axes, places, rows, horizontal=True, **_look(number, subject))
+        _points(axes, places, rows, number, subject)
         style.planted(axes, places, [each["planted"] for each in found], horizontal=True)
 
 
@@ -98,11 +100,11 @@ def _accuracy(how: str, measure: str) -> Callable[[Axes, list[dict[str, Any]]], 
             ]
             limits = [None if each is None else (each["estimate"], None) for each in best]
             if how == "evidence":
-                style.points(
-                    axes, places, limits, horizontal=True, label="best the truth allows", **TICK
-                )
+                label = "best the truth allows"
+                look = {"label": label, "color": style.INK, **TICK}
+                style.points(axes, places, limits, horizontal=True, **look)
             rows = [_known(each) for each in found]
-            style.points(axes, places, rows, horizontal=True, **_look(number, subject))
+            _points(axes, places, rows, number, subject)
             half = 0.3 / len(subjects)
             axes.vlines(
                 [each["chance"] for each in found],
@@ -119,7 +121,8 @@ def _accuracy(how: str, measure: str) -> Callable[[Axes, list[dict[str, Any]]], 
 
 
 def _curves(axes: Axes, subject: dict[str, Any]) -> None:
-    for color, row in zip(SPACE_COLORS, subject["spaces"], strict=False):
+    for k, row in enumerate(subject["spaces"]):
+        color = SPACE_COLORS[k % len(SPACE_COLORS)]
         curve = row["retrieval"]["curve"]
         sizes = [each["size"] for each in curve]
         low, high = zip(*(each["interval"] for each in curve), strict=True)
@@ -139,12 +142,20 @@ def _curves(axes: Axes, subject: dict[str, Any]) -> None:
     axes.set_xlabel("candidates")
 
 
-def _look(number: int, subject: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "color": SPACE_COLORS[number % len(SPACE_COLORS)],
-        "marker": MARKERS[number % len(MARKERS)],
-        "label": subject["subject"],
-    }
+def _points(
+    axes: Axes,
+    places: np.ndarray,
+    rows: list[tuple[float, list[float] | None] | None],
+    number: int,
+    subject: dict[str, Any],
+) -> None:
+    """Draw a subject's estimates: its marker, in the colour of each space."""
+    marker = MARKERS[number % len(MARKERS)]
+    for k, (place, row) in enumerate(zip(places, rows, strict=True)):
+        color = SPACE_COLORS[k % len(SPACE_COLORS)]
+        style.points(axes, [place], [row], horizontal=True, color=color, marker=marker)
+    look = {"linestyle": "none", "markersize": 4.2, "markeredgewidth": 0, "color": GREY}
+    axes.plot([], [], marker=marker, label=subject["subject"], **look)
 
 
 def _known(found: dict[str, Any]) -> tuple[float, list[float] | None] | None:
