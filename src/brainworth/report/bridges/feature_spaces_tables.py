@@ -38,14 +38,14 @@ def subjects(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
                     number(encoding["planted"]),
                     _pair(found["top1"]),
                     _pair(found["top5"]),
-                    p_value(found["top1"]["p_familywise"], data["n_permutations"]),
+                    _p(found["top1"], data),
                     _pair(found["median_rank"], decimals=1),
                     _pair(row["evidence"]["top1"]),
-                    p_value(row["evidence"]["top1"]["p_familywise"], data["n_permutations"]),
+                    _p(row["evidence"]["top1"], data),
                     _best(row["best"], "top1", notes),
                 ]
             )
-    headers = ["all, used<br/>(effective)", "r²/NC", "explained", "planted"]
+    headers = ["dimensions,<br/>used (eff.)", "r²/NC", "explained", "planted"]
     headers += ["top-1", "top-5", "p", "median<br/>rank", "top-1", "p", "best"]
     chances = ", ".join(
         f"{each['subject']} {number(row['top1']['chance'])} and {number(row['top5']['chance'])}"
@@ -55,13 +55,14 @@ def subjects(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
     )
     return tables.table(
         numbering.table(),
-        "Encoding and retrieval by subject and space. Best: what the truth allows; p is of top-1,"
-        f" over all spaces of a subject. Chance of top-1 and top-5: {chances}.",
+        "Encoding and retrieval by subject and space. Eff.: effective dimension, of all components;"
+        " best: what the truth allows; p is of top-1, over all"
+        f" spaces of a subject. Chance of top-1 and top-5: {chances}.",
         [Column("Space", "left", wraps=True), *map(Column, headers)],
         cells,
         notes,
         groups=[
-            *(("", 1), ("Dimensions", 1), ("Share of responses", 3)),
+            *(("", 1), ("", 1), ("Share of responses", 3)),
             *(("Images found by cosine", 4), ("By evidence", 3)),
         ],
         sizes=SIZES,
@@ -71,7 +72,7 @@ def subjects(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
 
 def differences(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
     """Return the table of the differences of all pairs over subjects."""
-    group, n_draws = data["group"], data["n_permutations"]
+    group = data["group"]
     if group["differences"] is None:
         return []
     measures = [name for name in MEASURES if name in group["differences"][0]]
@@ -79,7 +80,7 @@ def differences(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
     for each in group["differences"]:
         row = [escape(f"{each['first']} minus {each['second']}")]
         for measure in measures:
-            row += [_pair(each[measure]), p_value(each[measure]["p_familywise"], n_draws)]
+            row += [_pair(each[measure]), _p(each[measure], data)]
         shares = [_share(subject, each) for subject in data["subjects"]]
         cells.append([*row, span(shares, 2)])
     headers = [text for measure in measures for text in (MEASURES[measure], "p")]
@@ -186,6 +187,10 @@ def _share(subject: dict[str, Any], pair: dict[str, Any]) -> float | None:
     named = (pair["first"], pair["second"])
     found = next(e for e in subject["differences"] if (e["first"], e["second"]) == named)
     return found["share"]["estimate"]
+
+
+def _p(found: dict[str, Any], data: dict[str, Any]) -> str:
+    return escape(p_value(found["p_familywise"], data["n_permutations"]))
 
 
 def _pair(found: dict[str, Any], notes: Notes | None = None, decimals: int = 3) -> str:
