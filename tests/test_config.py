@@ -434,6 +434,6 @@ def test_two_feature_spaces_of_one_name_are_refused(default):
 
 def test_feature_spaces_are_of_subjects_of_the_bridges(default):
     told = complaint(changed(default, "bridges.subjects", ["subj01", "subj05"]))
-    assert "feature_spaces.subjects names subj08" in told
+    assert "feature_spaces.subjects names subj07" in told
     alone = changed(default, "bridges.subjects", ["subj01", "subj05"])
     assert config.validate(changed(alone, "bridges.parts", ["decoding"]))

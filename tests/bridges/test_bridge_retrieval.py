@@ -94,6 +94,35 @@ def test_cosine_against_loops():
     np.testing.assert_allclose(retrieval.cosine(queries, candidates), slow, atol=1e-12)
 
 
+def test_evidence_is_the_log_bayes_factor_of_normal_densities():
+    rng = np.random.default_rng(16)
+    queries, candidates = rng.standard_normal((4, 3)), rng.standard_normal((5, 3))
+    axes = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    error = axes @ np.diag([0.2, 0.7, 1.0]) @ axes.T
+    slow = np.array(
+        [
+            [
+                scipy_stats.multivariate_normal.logpdf(y, x, error)
+                - scipy_stats.multivariate_normal.logpdf(y, np.zeros(3), np.eye(3))
+                for y in candidates
+            ]
+            for x in queries
+        ]
+    )
+    found = retrieval.evidence(queries, candidates, error)
+    np.testing.assert_allclose(found - found[:, :1], slow - slow[:, :1], atol=1e-9)
+    # a rotation of the space changes nothing, nor what is decoded to nothing
+    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    turned = retrieval.evidence(queries @ turn, candidates @ turn, turn.T @ error @ turn)
+    np.testing.assert_allclose(turned, found, atol=1e-9)
+    wider = retrieval.evidence(
+        np.hstack([queries, np.zeros((4, 2))]),
+        np.hstack([candidates, rng.standard_normal((5, 2))]),
+        np.block([[error, np.zeros((3, 2))], [np.zeros((2, 3)), 1.3 * np.eye(2)]]),
+    )
+    np.testing.assert_allclose(wider, found, atol=1e-9)
+
+
 def test_queries_of_an_image_are_averaged():
     scores = np.random.default_rng(4).random((7, 3))
     image = np.array([2, 0, 1, 1, 2, 2, 0])

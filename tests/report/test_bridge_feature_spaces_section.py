@@ -107,13 +107,18 @@ def test_the_section_has_all_its_parts(text):
 def test_numbers_are_those_of_the_json(found, text):
     for subject in found["subjects"]:
         for row in subject["spaces"]:
-            assert cell(row["encoding"]["share"]) in text
+            for name in ("share", "explained"):
+                assert cell(row["encoding"][name]) in text
             for name in ("top1", "top5"):
                 assert cell(row["retrieval"][name]) in text
+            assert cell(row["evidence"]["top1"]) in text
             p = plain(p_value(row["retrieval"]["top1"]["p_familywise"], found["n_permutations"]))
             assert p in text
     for each in found["group"]["differences"]:
-        assert plain(f"{each['first']} minus {each['second']} {cell(each['top1'])}") in text
+        said = f"{each['first']} minus {each['second']} {cell(each['explained'])}"
+        assert plain(said) in text
+        assert cell(each["top1"]) in text
+        assert cell(each["evidence"]) in text
 
 
 def test_the_first_page_has_its_sentence(found, text):
@@ -137,6 +142,7 @@ def test_a_study_without_pair_truth_or_common_images_is_told_too(found, write):
         for row in subject["spaces"]:
             row["best"] = gone
             row["encoding"]["planted"] = None
+            row["encoding"]["explained"] |= {"estimate": None, "interval": None, "reason": "few"}
             row["encoding"]["share"] |= {"estimate": None, "interval": None, "reason": "no ceiling"}
             row["regions"][0] |= {"share": None}
     told = write(less)

@@ -30,8 +30,12 @@ from brainworth.encoder.targets import TEST, TRAIN, Targets
 from brainworth.errors import BrainworthError
 from brainworth.stats import stream
 
-#: Statistics of encoding: r^2 over the noise ceiling; and r over its root, image by image.
-SHARE, CORRELATION = "share", "r_nc"
+#: Statistics of encoding: r^2 over the noise ceiling; and what is explained of it, image by image.
+SHARE, EXPLAINED = "share", "explained"
+#: Retrieval by `retrieval.evidence`, where all else ranks by the cosine.
+EVIDENCE = "evidence"
+#: Why what is explained may be missing.
+TOO_FEW = "too few training images for the components, or no voxel with a noise ceiling"
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ def analyse(
     decoded = space_retrieval.decode(
         targets, spaces, ridge=plan.ridge, max_voxels=plan.max_voxels, seed=plan.seed
     )
-    means, trials, shuffled = _retrieve(targets, spaces, decoded, draws, plan)
-    scored, regional, correlations = space_encoding.encode(targets, regions, spaces, plan)
+    means, weighted, trials, shuffled = _retrieve(targets, spaces, decoded, draws, plan)
+    scored, regional, adds = space_encoding.encode(targets, regions, spaces, plan)
     ideal, best = space_truth.best_retrieval(
         targets,
         decoded.voxels,
@@ -114,8 +118,9 @@ def analyse(
         measure: {name: found.images[measure] for name, found in means.items()}
         for measure in MEASURES
     }
-    if all(each is not None for each in correlations.values()):
-        images = {CORRELATION: correlations, **images}
+    images[EVIDENCE] = {name: found.images["top1"] for name, found in weighted.items()}
+    if all(each is not None for each in adds.values()):
+        images = {EXPLAINED: adds, **images}
     control = {name: found.images["top1"] for name, found in shuffled.items()}
     contrasts = _contrasts(images, scored, draws, plan, targets.subject)
     planted = space_truth.explained(targets, regions, truth, plan.min_ceiling)
@@ -128,9 +133,7 @@ def analyse(
             "variance_kept": space.kept,
             "encoding": space_encoding.summarise(scored[name], plan.interval)
             | {
-                CORRELATION: None
-                if correlations[name] is None
-                else float(correlations[name].mean()),
+                EXPLAINED: _explained(adds[name], draws, plan),
                 "planted": planted.get(name, {}).get(None),
             },
             "regions": [
@@ -138,11 +141,16 @@ def analyse(
                 for each in regional[name]
             ],
             "retrieval": means[name].summary,
+            EVIDENCE: weighted[name].summary,
             "single_trials": trials[name].summary,
             "shuffled": shuffled[name].summary,
             "best": best[name],
             "by_dimension": space_retrieval.over_dimensions(
-                decoded.means[name], space.whitened[test], plan.dimensions, plan.interval
+                decoded.means[name],
+                space.whitened[test],
+                decoded.error[name],
+                plan.dimensions,
+                plan.interval,
             ),
         }
         for name, space in spaces.items()
@@ -169,26 +177,35 @@ def analyse(
     return Subject(data, targets.nsd_id[test], images)
 
 
+def _explained(adds: np.ndarray | None, draws: Draws, plan: Plan) -> dict[str, Any]:
+    if adds is None:
+        return {"estimate": None, "interval": None, "reason": TOO_FEW}
+    return space_contrasts.mean(adds, draws.weights, plan.interval)
+
+
 def _retrieve(
     targets: Targets,
     spaces: Mapping[str, Reduced],
     decoded: Decoded,
     draws: Draws,
     plan: Plan,
-) -> tuple[dict[str, Found], dict[str, Found], dict[str, Found]]:
-    """Find images from means, from trials, and by the regression on mixed-up images."""
+) -> tuple[dict[str, Found], ...]:
+    """Find images from means, by evidence, from trials, and with mixed-up training images."""
     test = targets.rows(TEST)
     each_once = np.arange(len(test))
     sizes = space_retrieval.curve_sizes(plan.sizes, len(test))
     answer = []
-    for queries, image in (
-        (decoded.means, each_once),
-        (decoded.trials, np.searchsorted(test, targets.trial_row)),
-        (decoded.shuffled, each_once),
+    for queries, image, error in (
+        (decoded.means, each_once, None),
+        (decoded.means, each_once, decoded.error),
+        (decoded.trials, np.searchsorted(test, targets.trial_row), None),
+        (decoded.shuffled, each_once, None),
     ):
         found = {
             name: space_retrieval.measure(
-                retrieval.cosine(queries[name], space.whitened[test]),
+                retrieval.cosine(queries[name], space.whitened[test])
+                if error is None
+                else retrieval.evidence(queries[name], space.whitened[test], error[name]),
                 image,
                 draws,
                 sizes=sizes,

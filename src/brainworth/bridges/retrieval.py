@@ -22,6 +22,8 @@ from brainworth.errors import BrainworthError
 FEWEST_IMAGES = 10
 #: Of the largest similarity: what differs by less is as similar.
 _SLACK = 1e-9
+#: Of a decoded component: below it an error is rounding.
+_LEAST_ERROR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,36 @@ def cosine(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         0 where a vector has no length.
     """
     return _unit(queries) @ _unit(candidates).T
+
+
+def evidence(queries: np.ndarray, candidates: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Return how much more likely each candidate becomes by each query: a log Bayes factor.
+
+    What is decoded says that the candidate is normal about it, with the covariance `error`; before,
+    it was standard normal. Directions that cannot be decoded (decoded to 0, with variance 1) count
+    nothing: a space is not punished for what it has beside what responses tell. As the cosine, it
+    does not depend on the axes.
+
+    Parameters
+    ----------
+    queries : array of shape (Q, K)
+    candidates : array of shape (n, K)
+        Of variance 1 over the training images.
+    error : array of shape (K, K)
+        Mean products of errors of decoding, of images that are not fitted. In no direction they
+        count as more than 1, what guessing the mean costs.
+
+    Returns
+    -------
+    array of shape (Q, n)
+        Up to a constant a query.
+    """
+    queries, candidates = np.asarray(queries, dtype=float), np.asarray(candidates, dtype=float)
+    values, axes = np.linalg.eigh(error)
+    precision = 1 / np.clip(values, _LEAST_ERROR, 1)
+    queries, candidates = queries @ axes, candidates @ axes
+    own = np.sum(candidates**2 * (precision - 1), axis=1)
+    return (queries * precision) @ candidates.T - own / 2
 
 
 def rank_all(similarities: np.ndarray) -> Places:
@@ -199,7 +231,7 @@ def relabelled(scores: np.ndarray, orders: np.ndarray) -> np.ndarray:
     array of shape (m,)
     """
     rows = np.arange(len(scores))
-    return np.array([scores[rows, order].mean() for order in orders])
+    return scores[rows, orders].mean(axis=1)
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

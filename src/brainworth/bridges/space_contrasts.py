@@ -55,7 +55,6 @@ def of_images(
     names = pairs(list(scores))
     differences = np.column_stack([scores[first] - scores[second] for first, second in names])
     differences[np.abs(differences) <= ROUNDING] = 0
-    n = len(differences)
     length = np.sqrt(np.sum(differences**2, axis=0))
     length[length == 0] = 1
     observed = np.abs(differences.sum(axis=0)) / length
@@ -63,17 +62,27 @@ def of_images(
     familywise = max_statistic_p(observed, null)
     answer = {}
     for k, pair in enumerate(names):
-        difference = differences[:, k]
-        mean = float(difference.mean())
-        left_out = (difference.sum() - difference) / (n - 1)
-        bounds = bca_interval(mean, weights @ difference / n, left_out, level)
-        answer[pair] = {
-            "estimate": mean,
-            "interval": [min(bounds[0], mean), max(bounds[1], mean)],
+        answer[pair] = mean(differences[:, k], weights, level) | {
             "p": permutation_p(float(observed[k]), null[:, k]),
             "p_familywise": float(familywise[k]),
         }
     return answer
+
+
+def mean(values: np.ndarray, weights: np.ndarray, level: float) -> dict:
+    """Return the mean over images with its interval (BCa).
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+    weights : array of shape (B, n)
+        Bootstrap samples of the images.
+    """
+    n = len(values)
+    estimate = float(values.mean())
+    left_out = (values.sum() - values) / (n - 1)
+    low, high = bca_interval(estimate, weights @ values / n, left_out, level)
+    return {"estimate": estimate, "interval": [min(low, estimate), max(high, estimate)]}
 
 
 def draw_signs(rng: np.random.Generator, n_draws: int, n: int) -> np.ndarray:

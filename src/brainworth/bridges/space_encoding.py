@@ -1,7 +1,12 @@
 """Responses predicted from feature spaces: the share of what can be predicted, by space and region.
 
-The ridge regression and the scores are the encoder's: a penalty a voxel, chosen by cross-validation
-over training images; test images resampled alike for all spaces.
+Twice. The ridge regression and the scores are the encoder's: a penalty a voxel, chosen by
+cross-validation over training images; test images resampled alike for all spaces. What it reaches,
+r^2 over the noise ceiling, is too low by the errors of a fit to so many images, and most where
+noise is large. `explained` is what the space explains without them: with regressions fitted to
+disjoint halves of the training images, predictions p and q and responses y, the covariance of p
+with y, plus that of q with y, less that of p with q, holds no product of an error with itself: it
+is on average, and to first order in any data, what the expected regression explains.
 """
 
 from __future__ import annotations
@@ -20,6 +25,8 @@ from brainworth.stats import stream
 
 #: A region of fewer voxels is not scored by itself.
 FEWEST_VOXELS = 2
+#: Training images of a half for each component; with fewer, regressions without penalty are noise.
+PER_COMPONENT = 3
 
 
 def predict(
@@ -76,30 +83,51 @@ def score(
     )
 
 
-def by_image(predicted: np.ndarray, targets: Targets, *, min_ceiling: float) -> np.ndarray | None:
-    """Return what each test image adds to the mean over voxels of r over its largest value.
-
-    A response that is known but for its noise correlates with the measured one by the root of the
-    noise ceiling. The mean over images of what is returned is the mean over voxels of r over that.
+def explained(
+    design: np.ndarray, targets: Targets, *, min_ceiling: float, seed: int
+) -> np.ndarray | None:
+    """Return what each test image adds to the share of the ceiling that a space explains.
 
     Parameters
     ----------
-    predicted : array of shape (n, V)
-        Of the test images.
+    design : array of shape (N, K)
+        Row i belongs to row i of `targets`. Regressions have no penalty.
     min_ceiling : float
         Voxels below this noise ceiling are left out.
+    seed : int
+        Root seed of the study; all spaces of a subject have the same halves.
 
     Returns
     -------
-    array of shape (n,), or None if no voxel is left
+    array of shape (n,), or None
+        Its mean over images is the mean over voxels of the explained variance over the variance of
+        responses without noise; how it varies over images is how that mean varies. None if no voxel
+        is left, or the training images are fewer than `PER_COMPONENT` a component and half.
     """
-    test = targets.rows(TEST)
+    test, train = targets.rows(TEST), targets.rows(TRAIN)
     ceiling = ceilings.noise_ceiling(targets.ncsnr, targets.n_repeats[test])
     kept = (ceiling >= min_ceiling) & (ceiling > 0)
-    if not kept.any():
+    images = np.unique(targets.nsd_id[train])
+    if not kept.any() or len(images) < 2 * PER_COMPONENT * design.shape[1]:
         return None
-    products = _zscored(predicted[:, kept]) * _zscored(targets.values[test][:, kept])
-    return np.mean(products / np.sqrt(ceiling[kept]), axis=1)
+    rng = stream(seed, "bridges", "feature_spaces", targets.subject, "halves")
+    in_first = np.isin(targets.nsd_id[train], rng.permutation(images)[: len(images) // 2])
+    predicted = []
+    for rows in (train[in_first], train[~in_first]):
+        x, y = _centred(design[rows]), _centred(targets.values[rows][:, kept])
+        weights = np.linalg.lstsq(x, y, rcond=None)[0]
+        predicted.append(_centred(_centred(design[test]) @ weights))
+    first, second = predicted
+    y = _centred(targets.values[test][:, kept])
+    variance = np.mean(y**2, axis=0)
+    adds = (first * y + second * y - first * second) / variance
+    # The part of the product of predictions that y does not account for is divided by a variance of
+    # its own, whose inverse is (n - 1) / (n - 3) of that of the truth on average (normal data).
+    slopes = np.mean(first * y, axis=0) * np.mean(second * y, axis=0) / variance**2
+    too_much = (np.mean(first * second, axis=0) / variance - slopes) * 2 / (len(y) - 1)
+    # An image's weight also changes the variance that the share is of.
+    adds += np.mean(adds, axis=0) * (1 - y**2 / variance) + too_much
+    return np.mean(adds / ceiling[kept], axis=1)
 
 
 def summarise(found: Scored, level: float) -> dict[str, Any]:
@@ -141,13 +169,15 @@ def encode(
     dict from space to list of dict
         Of the regions, ready for JSON; those of fewer than two voxels have a reason instead.
     dict from space to array of shape (n,) or None
-        What each test image adds (`by_image`).
+        What each test image adds (`explained`).
     """
-    scored, regional, correlations = {}, {}, {}
+    scored, regional, by_image = {}, {}, {}
     for name, space in spaces.items():
         predicted = predict(space.scores, targets, plan.ridge, plan.seed)
         scored[name] = _score(predicted, targets, np.arange(len(targets.ijk)), plan)
-        correlations[name] = by_image(predicted, targets, min_ceiling=plan.min_ceiling)
+        by_image[name] = explained(
+            space.scores, targets, min_ceiling=plan.min_ceiling, seed=plan.seed
+        )
         regional[name] = []
         for region, voxels in regions.items():
             entry: dict[str, Any] = {"region": region, "n_voxels": len(voxels)}
@@ -158,7 +188,7 @@ def encode(
                 found = _score(predicted, targets, voxels, plan)
                 entry |= summarise(found, plan.interval)
             regional[name].append(entry)
-    return scored, regional, correlations
+    return scored, regional, by_image
 
 
 def _score(predicted: np.ndarray, targets: Targets, voxels: np.ndarray, plan: Plan) -> Scored:
@@ -201,9 +231,6 @@ def unique(
     return answer
 
 
-def _zscored(values: np.ndarray) -> np.ndarray:
-    """Z-score columns; one that does not vary becomes 0."""
+def _centred(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
-    flat = np.ptp(values, axis=0) == 0
-    spread = np.where(flat, 1.0, values.std(axis=0))
-    return np.where(flat, 0.0, (values - values.mean(axis=0)) / spread)
+    return values - values.mean(axis=0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from brainworth.bridges import retrieval, space_contrasts, space_retrieval
-from brainworth.bridges.feature_spaces import SHARE, Subject, signed
+from brainworth.bridges.feature_spaces import EXPLAINED, SHARE, Subject, signed
 from brainworth.bridges.space_plan import Plan
 from brainworth.bridges.space_retrieval import MEASURES
 
@@ -46,10 +46,10 @@ def together(subjects: Sequence[Subject], plan: Plan) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``n_subjects``, ``n_images``; ``spaces``, each with the mean over subjects of ``share``, and
-        of the measures of retrieval with intervals; and ``differences`` of all pairs. An image's
-        score is its mean over subjects, so that intervals and p-values are about these subjects
-        and images like these. Where subjects share too few images, there is a ``reason``.
+        ``n_subjects``, ``n_images``; ``spaces``, each with the means over subjects of ``share``
+        and, with intervals, of all that images have scores of; and ``differences`` of all pairs. An
+        image's score is its mean over subjects, so that intervals and p-values are about these
+        subjects and images like these. Where subjects share too few images, there is a ``reason``.
     """
     common = subjects[0].nsd_id
     for each in subjects[1:]:
@@ -84,8 +84,12 @@ def together(subjects: Sequence[Subject], plan: Plan) -> dict[str, Any]:
         plan.seed, owner, len(common), plan.n_permutations, plan.n_bootstrap
     )
     for entry in head["spaces"]:
-        for measure in MEASURES:
-            entry[measure] = space_retrieval.entry(images[measure][entry["space"]], plan.interval)
+        for measure in measures:
+            values = images[measure][entry["space"]]
+            if measure == EXPLAINED:
+                entry[measure] = space_contrasts.mean(values, draws.weights, plan.interval)
+            else:
+                entry[measure] = space_retrieval.entry(values, plan.interval)
     by_measure = {name: signed(each, draws, plan, owner) for name, each in images.items()}
     head["differences"] = [
         {"first": first, "second": second}

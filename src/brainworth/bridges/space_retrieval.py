@@ -1,10 +1,11 @@
 """Images found from responses: decoded into feature spaces, and ranked there.
 
 One ridge regression from voxels to the components of all spaces is fitted on training images, with
-a penalty for each component. Components that voxels say little of are predicted near their mean,
-where they weigh little in the cosine; the candidates' values of them remain, as noise. Beside it,
-the same regression on training images whose features were mixed up between images: what it finds
-is chance.
+a penalty for each component from exact leave-one-out errors. Images are ranked by the cosine, as
+published; components that voxels say little of are decoded to near their mean, but the candidates'
+values of them remain, as noise. They are ranked by the evidence too, in which those do not count.
+Beside it, the same regression on training images whose features were mixed up between images: what
+it finds is chance.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from brainworth import ridge as loo_ridge
 from brainworth.bridges import retrieval
 from brainworth.bridges.spaces import Reduced
-from brainworth.encoder import kfold_ridge
 from brainworth.encoder.targets import TEST, TRAIN, Targets
 from brainworth.erosion import familywise
+from brainworth.errors import BrainworthError
 from brainworth.stats import multiplicities, percentile_interval, stream
 
+#: Images to decode from.
+FEWEST_TRAINING = 10
 #: What is measured of every image, in 0..1, and what counts: places, or all candidates.
 FIRST = {"top1": 1, "top5": 5}
 IDENTIFICATION = "identification"
@@ -38,6 +42,8 @@ class Decoded:
         Of mean responses; by the regression, and by that on mixed-up training images.
     trials : dict from space to array of shape (T, K)
         Of single trials.
+    error : dict from space to array of shape (K, K)
+        Mean products of the leave-one-out errors of components, over training images.
     voxels : array of int
         That it is decoded from.
     """
@@ -45,6 +51,7 @@ class Decoded:
     means: dict[str, np.ndarray]
     shuffled: dict[str, np.ndarray]
     trials: dict[str, np.ndarray]
+    error: dict[str, np.ndarray]
     voxels: np.ndarray
 
 
@@ -115,35 +122,56 @@ def decode(
     spaces : mapping from name to Reduced
         Rows belong to the rows of `targets`.
     ridge : mapping
-        ``n_folds``, ``n_alphas`` and ``alpha_range`` of section ``encoder.ridge``.
+        ``n_alphas`` and ``alpha_range`` of section ``encoder.ridge``. Penalties are chosen by
+        leaving out one image.
     max_voxels : int
         Voxels at most (`best_voxels`).
     seed : int
         Root seed of the study.
     """
-    train, test = targets.rows(TRAIN), targets.rows(TEST)
+    test = targets.rows(TEST)
     voxels = best_voxels(targets, max_voxels)
-    named = ("bridges", "feature_spaces", targets.subject)
-    folds = kfold_ridge.image_folds(
-        targets.nsd_id[train], ridge["n_folds"], stream(seed, *named, "folds")
-    )
-    wanted = np.hstack([space.whitened[train] for space in spaces.values()])
-    # The features of an image go to another image, with all its trials.
-    _, first, image = np.unique(targets.nsd_id[train], return_index=True, return_inverse=True)
-    order = stream(seed, *named, "shuffle").permutation(len(first))
-    mixed = wanted[first[order[image]]]
-    x = targets.values[train][:, voxels]
-    penalty = kfold_ridge.penalties(x, ridge["n_alphas"], ridge["alpha_range"])
-    found = kfold_ridge.fit(x, np.hstack([wanted, mixed]), folds, penalty)
+    images, first, x = _training_images(targets, voxels)
+    wanted = np.hstack([space.whitened[first] for space in spaces.values()])
+    # The features of an image go to another one.
+    rng = stream(seed, "bridges", "feature_spaces", targets.subject, "shuffle")
+    mixed = wanted[rng.permutation(len(images))]
+    alphas = np.geomspace(*ridge["alpha_range"], ridge["n_alphas"])
+    found = loo_ridge.fit(x, np.hstack([wanted, mixed]), alphas, keep_residuals=True)
     stops = np.cumsum([space.n_components for space in spaces.values()])[:-1]
     n = wanted.shape[1]
 
     def split(values: np.ndarray) -> dict[str, np.ndarray]:
-        return dict(zip(spaces, np.split(values, stops, axis=1), strict=True))
+        return dict(zip(spaces, np.split(values, stops, axis=-1), strict=True))
 
     means = found.predict(targets.values[test][:, voxels])
     trials = found.predict(targets.trials[:, voxels])
-    return Decoded(split(means[:, :n]), split(means[:, n:]), split(trials[:, :n]), voxels)
+    return Decoded(
+        split(means[:, :n]),
+        split(means[:, n:]),
+        split(trials[:, :n]),
+        {name: each.T @ each / len(each) for name, each in split(found.residuals[:, :n]).items()},
+        voxels,
+    )
+
+
+def _training_images(
+    targets: Targets, voxels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return training images, a row of each, and the mean over its rows of each voxel."""
+    rows = targets.rows(TRAIN)
+    images, first, image = np.unique(targets.nsd_id[rows], return_index=True, return_inverse=True)
+    if len(images) < FEWEST_TRAINING:
+        raise BrainworthError(
+            f"{targets.subject} has {len(images)} training images, and decoding needs at least "
+            f"{FEWEST_TRAINING}; use more sessions (data.sessions)"
+        )
+    values = targets.values[rows][:, voxels]
+    if len(images) == len(rows):
+        return images, rows[first], values[first]
+    total = np.zeros((len(images), len(voxels)))
+    np.add.at(total, image, values)
+    return images, rows[first], total / np.bincount(image)[:, None]
 
 
 def measure(
@@ -200,7 +228,11 @@ def measure(
 
 
 def over_dimensions(
-    decoded: np.ndarray, candidates: np.ndarray, dimensions: Sequence[int], level: float
+    decoded: np.ndarray,
+    candidates: np.ndarray,
+    error: np.ndarray,
+    dimensions: Sequence[int],
+    level: float,
 ) -> list[dict[str, Any]]:
     """Find images by the leading components only; one entry a number of them, all at the end.
 
@@ -208,15 +240,28 @@ def over_dimensions(
     ----------
     decoded, candidates : arrays of shape (n, K)
         Whitened; the largest component first.
+    error : array of shape (K, K)
+        See `retrieval.evidence`.
     dimensions : sequence of int
         Those of K or more are left out.
+
+    Returns
+    -------
+    list of dict
+        ``n_components``, and top-1 accuracy by ``cosine`` and by ``evidence``.
     """
     n, k = candidates.shape
     answer = []
     for dimension in [*(each for each in sorted(dimensions) if each < k), k]:
-        similarities = retrieval.cosine(decoded[:, :dimension], candidates[:, :dimension])
-        own = np.diag(retrieval.hits(retrieval.rank_all(similarities), 1, n))
-        answer.append({"n_components": dimension} | entry(own, level))
+        queries, images = decoded[:, :dimension], candidates[:, :dimension]
+        row: dict[str, Any] = {"n_components": dimension}
+        for name, similarities in (
+            ("cosine", retrieval.cosine(queries, images)),
+            ("evidence", retrieval.evidence(queries, images, error[:dimension, :dimension])),
+        ):
+            places = retrieval.rank_all(similarities)
+            row[name] = entry(np.diag(retrieval.hits(places, 1, n)), level)
+        answer.append(row)
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ SPACE_COLORS = (
 MARKERS = "osDv^<>p"
 #: Subjects whose curves are drawn.
 CURVES = 3
+#: How a number without an interval, beside an estimate, is drawn.
+TICK = {"marker": "|", "markersize": 6, "markeredgewidth": 1.3}
+GREY = "0.5"
 
 
 def drawing(data: dict[str, Any]) -> Figure:
@@ -27,15 +31,16 @@ def drawing(data: dict[str, Any]) -> Figure:
     upper = 24 + len(spaces) * (4 + 2.6 * len(subjects))
     figure = style.new_figure(upper + 66)
     above, below = figure.subfigures(2, 1, height_ratios=[upper, 66])
-    panels = above.subplots(1, 3, sharey=True)
+    panels = above.subplots(1, 4, sharey=True)
     _down(panels[0], spaces)
     for axes, letter, (title, label, draw) in zip(
         panels,
-        "abc",
+        "abcd",
         (
-            ("Responses predicted", "r²/NC, mean over voxels", _shares),
-            ("Image ranked first", "top-1 accuracy", lambda *given: _accuracy(*given, "top1")),
-            ("Among the first five", "top-5 accuracy", lambda *given: _accuracy(*given, "top5")),
+            ("Responses", "share explained", _shares),
+            ("Found, cosine", "top-1 accuracy", _accuracy("retrieval", "top1")),
+            ("Found, cosine", "top-5 accuracy", _accuracy("retrieval", "top5")),
+            ("Found, evidence", "top-1 accuracy", _accuracy("evidence", "top1")),
         ),
         strict=True,
     ):
@@ -46,7 +51,7 @@ def drawing(data: dict[str, Any]) -> Figure:
     style.legend(above, list(panels), loc="outside upper center", ncols=6)
     shown = subjects[:CURVES]
     curves = below.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-    for axes, letter, subject in zip(curves, "defg", shown, strict=False):
+    for axes, letter, subject in zip(curves, "efg", shown, strict=False):
         _curves(axes, subject)
         style.title(axes, letter, subject["subject"])
     curves[0].set_ylabel("image ranked first")
@@ -70,55 +75,65 @@ def _places(subjects: list[dict[str, Any]], number: int) -> np.ndarray:
 
 
 def _shares(axes: Axes, subjects: list[dict[str, Any]]) -> None:
+    """Draw what is explained, beside what the regression reaches and what was planted."""
     for number, subject in enumerate(subjects):
         places = _places(subjects, number)
         found = [row["encoding"] for row in subject["spaces"]]
-        rows = [
-            None if each["share"]["estimate"] is None else _pair(each["share"]) for each in found
-        ]
-        style.points(axes, places, rows, horizontal=True, **_look(number, subject))
+        reached = [_known(each["share"]) for each in found]
+        reached = [each and (each[0], None) for each in reached]
+        label = "r²/NC of ridge"
+        style.points(axes, places, reached, horizontal=True, label=label, color=GREY, **TICK)
+        rows = [_known(each["explained"]) for each in found]
+        _points(axes, places, rows, number, subject)
         style.planted(axes, places, [each["planted"] for each in found], horizontal=True)
 
 
-def _accuracy(axes: Axes, subjects: list[dict[str, Any]], measure: str) -> None:
-    for number, subject in enumerate(subjects):
-        places = _places(subjects, number)
-        found = [row["retrieval"][measure] for row in subject["spaces"]]
-        rows = [_pair(each) for each in found]
-        style.points(axes, places, rows, horizontal=True, **_look(number, subject))
-        best = [row["best"][measure] if row["best"]["top1"] else None for row in subject["spaces"]]
-        style.points(
-            axes,
-            places,
-            [None if each is None else (each["estimate"], None) for each in best],
-            horizontal=True,
-            color=style.ORANGE,
-            marker="|",
-            markersize=7,
-            markeredgewidth=1.6,
-            label="best that the planted truth allows",
-        )
-        axes.vlines(
-            [each["chance"] for each in found],
-            places - 0.3 / len(subjects),
-            places + 0.3 / len(subjects),
-            color=style.NULL,
-            linewidth=1.4,
-            label="chance",
-        )
+def _accuracy(how: str, measure: str) -> Callable[[Axes, list[dict[str, Any]]], None]:
+    """Return what draws an accuracy, with chance and, for evidence, the best there can be."""
+
+    def draw(axes: Axes, subjects: list[dict[str, Any]]) -> None:
+        for number, subject in enumerate(subjects):
+            places = _places(subjects, number)
+            found = [row[how][measure] for row in subject["spaces"]]
+            best = [
+                row["best"][measure] if row["best"]["top1"] else None for row in subject["spaces"]
+            ]
+            limits = [None if each is None else (each["estimate"], None) for each in best]
+            if how == "evidence":
+                label = "best the truth allows"
+                look = {"label": label, "color": style.INK, **TICK}
+                style.points(axes, places, limits, horizontal=True, **look)
+            rows = [_known(each) for each in found]
+            _points(axes, places, rows, number, subject)
+            half = 0.3 / len(subjects)
+            axes.vlines(
+                [each["chance"] for each in found],
+                places - half,
+                places + half,
+                color=style.INK,
+                linewidth=0.9,
+                linestyle=(0, (1, 1)),
+                label="chance",
+            )
+        axes.set_xlim(-0.04, 1.04)
+
+    return draw
 
 
 def _curves(axes: Axes, subject: dict[str, Any]) -> None:
-    for color, row in zip(SPACE_COLORS, subject["spaces"], strict=False):
+    for k, row in enumerate(subject["spaces"]):
+        color = SPACE_COLORS[k % len(SPACE_COLORS)]
         curve = row["retrieval"]["curve"]
         sizes = [each["size"] for each in curve]
         low, high = zip(*(each["interval"] for each in curve), strict=True)
         axes.fill_between(sizes, low, high, color=color, alpha=0.18, linewidth=0)
         values = [each["estimate"] for each in curve]
         axes.plot(sizes, values, color=color, label=row["space"], marker="o", markersize=2.5)
+        weighed = [each["estimate"] for each in row["evidence"]["curve"]]
+        axes.plot(sizes, weighed, color=color, linestyle=(0, (4, 1.5)), linewidth=0.7)
     curve = subject["spaces"][0]["retrieval"]["curve"]
     chance = [(each["size"], each["chance"]) for each in curve]
-    axes.plot(*zip(*chance, strict=True), color=style.INK, linestyle=(0, (4, 2)), label="chance")
+    axes.plot(*zip(*chance, strict=True), color=style.INK, linestyle=(0, (1, 1.5)), label="chance")
     axes.set_xscale("log")
     ticks = [each["size"] for each in curve]
     axes.set_xticks(ticks, [str(size) for size in ticks])
@@ -127,13 +142,21 @@ def _curves(axes: Axes, subject: dict[str, Any]) -> None:
     axes.set_xlabel("candidates")
 
 
-def _look(number: int, subject: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "color": SPACE_COLORS[number % len(SPACE_COLORS)],
-        "marker": MARKERS[number % len(MARKERS)],
-        "label": subject["subject"],
-    }
+def _points(
+    axes: Axes,
+    places: np.ndarray,
+    rows: list[tuple[float, list[float] | None] | None],
+    number: int,
+    subject: dict[str, Any],
+) -> None:
+    """Draw a subject's estimates: its marker, in the colour of each space."""
+    marker = MARKERS[number % len(MARKERS)]
+    for k, (place, row) in enumerate(zip(places, rows, strict=True)):
+        color = SPACE_COLORS[k % len(SPACE_COLORS)]
+        style.points(axes, [place], [row], horizontal=True, color=color, marker=marker)
+    look = {"linestyle": "none", "markersize": 4.2, "markeredgewidth": 0, "color": GREY}
+    axes.plot([], [], marker=marker, label=subject["subject"], **look)
 
 
-def _pair(found: dict[str, Any]) -> tuple[float, list[float] | None]:
-    return found["estimate"], found["interval"]
+def _known(found: dict[str, Any]) -> tuple[float, list[float] | None] | None:
+    return None if found["estimate"] is None else (found["estimate"], found["interval"])

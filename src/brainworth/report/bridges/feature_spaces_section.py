@@ -76,18 +76,24 @@ def methods(evidence: Evidence) -> list[Flowable]:
         ),
         layout.body(
             "<b>Encoding</b> is ridge regression from a space to each voxel; r²/NC is r², with the"
-            " sign of r, over the noise ceiling, as a mean over voxels. All spaces share the"
+            " sign of r, over the noise ceiling, as a mean over voxels. It is too low by the errors"
+            " of a fit to so many images. What is explained is cross-fitted: products of responses"
+            " with predictions from two halves of the training images, less the product of the two"
+            " predictions, hold no product of an error with itself. All spaces share the"
             f" {whole(data['n_bootstrap'])} bootstrap samples of test images.",
             f"<b>Retrieval</b> {cite('aligned')} decodes the mean response to a test image into a"
             f" space, by ridge regression from at most {whole(given['max_voxels'])} voxels, and"
-            " ranks all test images by the cosine with what was decoded. Components have variance"
-            " 1 over training images. Ties count at their expected rank, so that a space in which"
-            " all images are alike scores what chance scores. Accuracy among fewer candidates is"
-            " that of all subsets of the test images, exactly.",
+            " ranks all test images by the cosine with what was decoded, as published. Components"
+            " have variance 1 over training images. What a space has beside what responses tell is"
+            " noise to the cosine. Ranked by evidence, the log Bayes factor under the covariance of"
+            " leave-one-out errors, it counts nothing. Ties count at their expected rank, so that a"
+            " space in which all images are alike scores what chance scores. Accuracy among fewer"
+            " candidates is that of all subsets of the test images, exactly.",
         ),
         layout.body(
-            "<b>Intervals</b> are over images and leave the candidates as they are: Wilson’s for"
-            " accuracies, bootstrap for differences, which are paired image by image.",
+            "<b>Intervals</b> are over images, take regressions as given, and leave the candidates"
+            " as they are: Wilson’s for accuracies, bootstrap for differences, which are paired"
+            " image by image.",
             f"<b>P-values</b> of accuracies come from {whole(data['n_permutations'])} relabellings"
             " of the test images; those of differences from as many flips of the signs of images,"
             " the same for all pairs of spaces. They hold for the family of all spaces, or pairs"
@@ -116,10 +122,11 @@ def results(evidence: Evidence, numbering: Numbering) -> list[Flowable]:
         layout.figure(
             evidence.figures[f"bridge_{NAME}"],
             numbering.figure(),
-            "<b>Feature spaces side by side.</b> Above, by space and subject: (a) how much of what"
-            " can be predicted of responses is predicted; (b, c) how often the image that was seen"
-            " is the first, and among the first five, of all test images. Below, the first against"
-            f" the number of candidates, of {curves}. Intervals ({level} %) are over test images."
+            "<b>Feature spaces side by side.</b> Above, by space and subject: (a) the share of what"
+            " images determine of responses that a space explains; (b–d) how often the image that"
+            " was seen is the first, or among the first five, of all test images. Below, how often"
+            f" it is the first, over the number of candidates, of {curves}: by cosine (solid, with"
+            f" intervals) and by evidence (dashed). Intervals ({level} %) are over test images."
             " An aligned space that did no better than the misaligned one, which differs from it"
             " in nothing else, would have refuted that alignment is what helps; accuracy above the"
             " best that the truth allows, or above chance with mixed-up images, would have shown"
@@ -132,18 +139,23 @@ def _reading(data: dict[str, Any]) -> list[str]:
     subjects, pair = data["subjects"], data["pair"]
     texts = []
     if pair is not None:
-        share = span([each["share"]["estimate"] for each in pair["subjects"]], 2)
+        explained = [
+            each["explained"]["estimate"] for each in pair["subjects"] if "explained" in each
+        ]
         top1 = span([each["top1"]["estimate"] for each in pair["subjects"]], 2)
+        weighed = span([each["evidence"]["estimate"] for each in pair["subjects"]], 2)
         texts.append(
-            f"{layout.sentence_case(_named(pair))}: r²/NC differs by {share} (its interval lies"
-            f" above 0 in {count(pair['n_encoding'], pair['n_subjects'])} subjects), top-1 accuracy"
-            f" by {top1} (above 0 in {count(pair['n_better'], pair['n_subjects'])})."
+            f"{layout.sentence_case(_named(pair))}: the share explained differs by"
+            f" {span(explained, 2)} (the interval of r²/NC lies above 0 in"
+            f" {count(pair['n_encoding'], pair['n_subjects'])} subjects), top-1 accuracy by {top1}"
+            f" (above 0 in {count(pair['n_better'], pair['n_subjects'])}), and by {weighed} where"
+            " images are ranked by evidence."
         )
         if pair["group"] is not None:
             found = pair["group"]["top1"]
             texts.append(
-                "Over subjects, on the"
-                f" {whole(data['group']['n_images'])} test images that all of them saw, it is"
+                f"Over subjects, on the {whole(data['group']['n_images'])} test images that all of"
+                " them saw, top-1 accuracy by cosine differs by"
                 f" {estimate(found['estimate'], found['interval'])}"
                 f" ({with_sign(p_value(found['p_familywise'], data['n_permutations']))} over all"
                 " pairs of spaces)."

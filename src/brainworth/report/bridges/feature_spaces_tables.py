@@ -13,7 +13,12 @@ from brainworth.report.numbers import interval, number, p_value, span, whole
 from brainworth.report.tables import Column, Notes
 
 SIZES = (7.5, 7.0, 6.5)
-MEASURES = {"top1": "top-1", "top5": "top-5", "identification": "pairs told apart"}
+MEASURES = {
+    "explained": "explained",
+    "top1": "top-1, cosine",
+    "identification": "pairs told apart",
+    "evidence": "top-1, evidence",
+}
 
 
 def subjects(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
@@ -26,20 +31,22 @@ def subjects(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
             cells.append(
                 [
                     escape(f"{subject['subject']}: {row['space']}"),
-                    whole(row["n_dimensions"]),
-                    f"{whole(row['n_components'])} ({number(row['effective_dimension'], 1)})",
+                    f"{whole(row['n_dimensions'])}, {whole(row['n_components'])}"
+                    f"<br/>({number(row['effective_dimension'], 1)})",
                     _pair(encoding["share"], notes),
+                    _pair(encoding["explained"], notes),
                     number(encoding["planted"]),
                     _pair(found["top1"]),
-                    _best(row["best"], "top1", notes),
-                    p_value(found["top1"]["p_familywise"], data["n_permutations"]),
                     _pair(found["top5"]),
-                    _best(row["best"], "top5", notes),
+                    _p(found["top1"], data),
                     _pair(found["median_rank"], decimals=1),
+                    _pair(row["evidence"]["top1"]),
+                    _p(row["evidence"]["top1"], data),
+                    _best(row["best"], "top1", notes),
                 ]
             )
-    headers = ["dimen-<br/>sions", "used (eff.)", "r²/NC", "planted"]
-    headers += ["top-1", "best", "p", "top-5", "best", "median rank"]
+    headers = ["dimensions,<br/>used (eff.)", "r²/NC", "explained", "planted"]
+    headers += ["top-1", "top-5", "p", "median<br/>rank", "top-1", "p", "best"]
     chances = ", ".join(
         f"{each['subject']} {number(row['top1']['chance'])} and {number(row['top5']['chance'])}"
         f" among {whole(row['n_images'])} test images"
@@ -48,13 +55,16 @@ def subjects(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
     )
     return tables.table(
         numbering.table(),
-        "Encoding and retrieval by subject and space. Eff.: effective dimension of the whole space;"
-        " best: what the truth allows; p is over all spaces of a subject. Chance of top-1 and"
-        f" top-5: {chances}.",
+        "Encoding and retrieval by subject and space. Eff.: effective dimension, of all components;"
+        " best: what the truth allows; p is of top-1, over all"
+        f" spaces of a subject. Chance of top-1 and top-5: {chances}.",
         [Column("Space", "left", wraps=True), *map(Column, headers)],
         cells,
         notes,
-        groups=[("", 1), ("Dimensions", 2), ("Responses", 2), ("Images found", 6)],
+        groups=[
+            *(("", 1), ("", 1), ("Share of responses", 3)),
+            *(("Images found by cosine", 4), ("By evidence", 3)),
+        ],
         sizes=SIZES,
         split=len(cells) > 8,
     )
@@ -62,17 +72,18 @@ def subjects(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
 
 def differences(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
     """Return the table of the differences of all pairs over subjects."""
-    group, n_draws = data["group"], data["n_permutations"]
+    group = data["group"]
     if group["differences"] is None:
         return []
+    measures = [name for name in MEASURES if name in group["differences"][0]]
     cells = []
     for each in group["differences"]:
         row = [escape(f"{each['first']} minus {each['second']}")]
-        for measure in MEASURES:
-            row += [_pair(each[measure]), p_value(each[measure]["p_familywise"], n_draws)]
+        for measure in measures:
+            row += [_pair(each[measure]), _p(each[measure], data)]
         shares = [_share(subject, each) for subject in data["subjects"]]
         cells.append([*row, span(shares, 2)])
-    headers = [text for name in MEASURES.values() for text in (name, "p")]
+    headers = [text for measure in measures for text in (MEASURES[measure], "p")]
     return tables.table(
         numbering.table(),
         f"Differences of spaces: means over {whole(group['n_subjects'])} subjects of each of the"
@@ -140,39 +151,46 @@ def variants(numbering: Numbering, data: dict[str, Any]) -> list[Flowable]:
         cells.append(
             [
                 escape(name),
-                span([row["retrieval"]["top1"]["estimate"] for row in found]),
                 span([row["single_trials"]["top1"]["estimate"] for row in found]),
                 span([row["shuffled"]["top1"]["estimate"] for row in found]),
-                *(_of_components(found, size, notes) for size in numbers),
+                *(_of_components(found, size, "cosine", notes) for size in numbers),
+                *(_of_components(found, size, "evidence", notes) for size in numbers),
             ]
         )
-    headers = ["means", "single trials", "mixed up", *map(str, numbers)]
+    headers = ["single trials", "mixed up", *map(str, numbers), *map(str, numbers)]
     return tables.table(
         numbering.table(),
-        "Top-1 accuracy, ranges over subjects: from mean responses, from single trials, with"
-        " mixed-up training images, and from mean responses in the leading components only.",
+        "Top-1 accuracy, ranges over subjects: by cosine from single trials, and with mixed-up"
+        " training images; and from mean responses in the leading components only.",
         [Column("Space", "left", wraps=True), *map(Column, headers)],
         cells,
         notes,
-        groups=[("", 1), ("Responses", 3), ("Components", len(numbers))],
+        groups=[
+            *(("", 1), ("Cosine", 2)),
+            *(("Components, cosine", len(numbers)), ("Components, evidence", len(numbers))),
+        ],
         sizes=SIZES,
     )
 
 
-def _of_components(rows: list[dict[str, Any]], size: int, notes: Notes) -> str:
+def _of_components(rows: list[dict[str, Any]], size: int, how: str, notes: Notes) -> str:
     known = [
-        entry["estimate"]
+        entry[how]["estimate"]
         for row in rows
         for entry in row["by_dimension"]
         if entry["n_components"] == size
     ]
-    return span(known) if known else notes.missing("the space has another number of components")
+    return span(known, 2) if known else notes.missing("the space has another number of components")
 
 
 def _share(subject: dict[str, Any], pair: dict[str, Any]) -> float | None:
     named = (pair["first"], pair["second"])
     found = next(e for e in subject["differences"] if (e["first"], e["second"]) == named)
     return found["share"]["estimate"]
+
+
+def _p(found: dict[str, Any], data: dict[str, Any]) -> str:
+    return escape(p_value(found["p_familywise"], data["n_permutations"]))
 
 
 def _pair(found: dict[str, Any], notes: Notes | None = None, decimals: int = 3) -> str:
