@@ -20,11 +20,15 @@ def axes(seed, brain):
     return np.linalg.qr(rng.normal(size=(brain.d, brain.k)))[0]
 
 
-def samples(brain, seen, n, rng):
-    """Draw n brain samples: inputs (n, d) and recordings (n, V), float32."""
+def samples(brain, seen, n, rng, *, log_sd=0.0):
+    """Draw n brain samples: inputs (n, d) and recordings (n, V), float32.
+
+    The log variance of a trial's noise has the SD `log_sd` over trials, its mean variance is 1.
+    """
     x = rng.normal(size=(n, brain.d))
-    latents = x @ seen + np.sqrt(brain.latent_noise) * rng.normal(size=(n, brain.k))
-    noise = np.sqrt(brain.measurement_noise) * rng.normal(size=(n, brain.n))
+    sizes = np.exp(log_sd * rng.normal(size=(n, 1)) / 2 - log_sd**2 / 4)
+    latents = x @ seen + sizes * np.sqrt(brain.latent_noise) * rng.normal(size=(n, brain.k))
+    noise = sizes * np.sqrt(brain.measurement_noise) * rng.normal(size=(n, brain.n))
     return x, (latents @ brain.matrix.T + noise).astype(np.float32)
 
 

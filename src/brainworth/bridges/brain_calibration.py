@@ -2,7 +2,7 @@
 
 Everything comes from the samples given: what whitens the noise, the rank, the brain. Two halves of
 a subject's images are thus calibrated without knowing of each other. What whitens the noise is from
-the residuals of every other block, and how much noise there is then from those of the others, as
+the residuals of three blocks in four, and how much noise there is then from those of the rest, as
 noise looks whiter than it is to what was fitted to it.
 """
 
@@ -15,10 +15,11 @@ import numpy as np
 
 from brainworth.befs import value
 from brainworth.befs.value import Worth
-from brainworth.bridges import brain_model, brain_moments, brain_noise
-from brainworth.bridges.brain_model import Alignment, EffectiveBrain, HiddenNoise, TaskEstimate
+from brainworth.bridges import brain_model, brain_moments, brain_noise, task_alignment
+from brainworth.bridges.brain_model import EffectiveBrain, HiddenNoise
 from brainworth.bridges.brain_moments import Fit, Moments
 from brainworth.bridges.brain_noise import Whitening
+from brainworth.bridges.task_alignment import Alignment, TaskEstimate
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def calibrate(
 
 def measures_noise(block: np.ndarray) -> np.ndarray:
     """Say of which samples the residuals tell how much noise there is; the others whiten it."""
-    return block % 2 == 1
+    return block % 4 == 1
 
 
 def leave_out(
@@ -149,16 +150,19 @@ def missed(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.nd
 def draw_variance(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
     """Return the variance over brain data sets of what one leaves out of a task.
 
-    Leading order (derived here): with the aligned part's loss alpha spread evenly over the p
-    directions outside, its cross term with the misaligned part has variance 4 m0 alpha / p, and its
-    own square 2 alpha^2 / p.
+    Derived here: of a unit vector that the brain sees, q is left out, of one that it ignores, 1 - s
+    is; what is not along the vector itself points anywhere among the p directions outside. Exact to
+    leading order, and for a random subspace (q = 1 - s = p/d), where it is the variance of a beta
+    distribution.
     """
     overlap = brain_model.overlap(brain, np.asarray(n_brain) - 1, task.direction)
     given = task.task()
-    alpha = given.aligned * overlap.aligned
-    return (4 * given.misalignment * alpha + 2 * alpha**2) / brain.p
+    left, found = overlap.aligned, 1 - overlap.misaligned
+    crossed = 4 * given.aligned * given.misalignment * left * (1 - left) / brain.p
+    aligned = 2 * (given.aligned * left) ** 2 * (1 - left) / brain.p
+    return crossed + aligned + 2 * (given.misalignment * found) ** 2 / brain.k
 
 
 def align_all(found: Fit, brain: EffectiveBrain, tasks: Sequence[TaskEstimate]) -> list[Alignment]:
-    """Align each task; see `brain_model.align`."""
-    return [brain_model.align(found, brain, task) for task in tasks]
+    """Align each task; see `task_alignment.align`."""
+    return [task_alignment.align(found, brain, task) for task in tasks]

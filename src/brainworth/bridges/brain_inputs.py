@@ -107,9 +107,9 @@ def whiten(features: ImageFeatures, fitted: np.ndarray, dimensions: int) -> Inpu
     gain = np.where(spread > 1e-6 * np.maximum(1, np.abs(mean)), 1, 0) / np.where(
         spread > 0, spread, 1
     )
-    scaled = (values - mean) * gain
-    covariance = scaled.T @ scaled / n
-    variances, axes = np.linalg.eigh(covariance)
+    values -= mean
+    covariance = values.T @ values / n
+    variances, axes = np.linalg.eigh(covariance * np.outer(gain, gain))
     variances, axes = variances[::-1], axes[:, ::-1]
     rank = int(np.count_nonzero(variances > _RANK * max(variances[0], 1e-300)))
     d = min(dimensions, rank)
@@ -120,13 +120,13 @@ def whiten(features: ImageFeatures, fitted: np.ndarray, dimensions: int) -> Inpu
             "more images"
         )
     transform = gain[:, None] * axes[:, :d] / np.sqrt(variances[:d])
-    white = (features.values - mean) @ transform
+    white = features.values @ transform - mean @ transform
     chosen = white[fitted]
     squares = chosen**2
     return Inputs(
         x=white,
         transform=transform,
-        covariance=(values - mean).T @ chosen / n,
+        covariance=covariance @ transform,
         share=float(variances[:d].sum() / variances.sum()),
         n_fitted=n,
         kurtosis=np.mean(squares**2, axis=0) / np.mean(squares, axis=0) ** 2 - 3,

@@ -12,13 +12,13 @@ that law are not counted as latents.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import numpy as np
 
 from brainworth.befs import stage1
-from brainworth.befs.model import Task
 from brainworth.befs.overlap import Overlap
-from brainworth.bridges.brain_moments import Fit, of_samples
+from brainworth.bridges.brain_moments import Fit
 from brainworth.bridges.brain_noise import Whitening, residuals
 
 #: Rows of each half of the residuals that the square of the noise covariance is taken from.
@@ -31,16 +31,28 @@ MOST_LOST = 0.98
 
 @dataclass(frozen=True)
 class HiddenNoise:
-    """Noise of the channels: traces of its covariance and of the square of that.
+    """Noise of the channels outside of the columns of B.
 
     Attributes
     ----------
     total, square : float
-        Outside of the columns of B.
+        Traces of its covariance and of the square of that.
+    uneven : float
+        Squared coefficient of variation over trials of the variance of noise.
     """
 
     total: float
     square: float
+    uneven: float = 0.0
+
+    def mixing(self, n: float) -> float:
+        """Return the variance with which noise mixes two directions of the inputs in n samples.
+
+        It is `square` if all trials have the same noise. Trials with more noise than others pull
+        all channels at once, which adds the square of the trace, by 1/n (derived here; the theory
+        has even noise).
+        """
+        return self.square + self.uneven * self.total**2 / n
 
 
 @dataclass(frozen=True)
@@ -56,20 +68,28 @@ class EffectiveBrain:
         units of the noise of a channel.
     gamma : array of shape (k, k)
         Effective noise of the latents.
-    selection, cross : arrays of shape (k, k)
-        Noise of the next order; white noise has no `cross`.
+    hidden : HiddenNoise
     seen : array of shape (k,)
         Squared cosine of each direction of the inputs with the one that it estimates.
+    selection, cross : arrays of shape (k, k)
+        Noise of the next order, which is 0 here: `among` takes it into gamma, and white noise has
+        no `cross`.
     """
 
     d: int
     k: int
     strengths: np.ndarray
     gamma: np.ndarray
-    selection: np.ndarray
-    cross: np.ndarray
+    hidden: HiddenNoise
     seen: np.ndarray
-    isotropic: bool = False
+    isotropic: ClassVar[bool] = False
+
+    @property
+    def selection(self) -> np.ndarray:
+        """Noise of the next order: none is left to add."""
+        return np.zeros((self.k, self.k))
+
+    cross = selection
 
     @property
     def p(self) -> int:
@@ -80,16 +100,15 @@ class EffectiveBrain:
         """Return the brain as n samples show it, with all noise from selecting k directions.
 
         Of the squared cosine of a learned direction, a share ``delta = d tr(S^2) / (n b)^2`` is
-        lost to noise outside of the columns of B. `befs.stage1` closes the series in delta after
+        lost to noise outside of the columns of B (`HiddenNoise.mixing` in the place of the trace,
+        as trials differ in noise). `befs.stage1` closes the series in delta after
         its first term, which is enough where latents are strong; here it is summed, to 1 / (1 -
         delta), as single regions have latents near the threshold of 1.
         """
-        loss = np.minimum(self.d * np.diag(self.selection) / n**2, MOST_LOST)
-        root = np.sqrt(1 / (1 - loss))
-        grown = self.gamma + self.selection / max(n - self.k - 1, 1)
-        return replace(
-            self, gamma=grown * np.outer(root, root), selection=np.zeros((self.k, self.k))
-        )
+        selection = self.hidden.mixing(n) / self.strengths**2
+        root = np.sqrt(1 / (1 - np.minimum(self.d * selection / n**2, MOST_LOST)))
+        grown = self.gamma + np.diag(selection / max(n - self.k - 1, 1))
+        return replace(self, gamma=grown * np.outer(root, root))
 
 
 def hidden_noise(
@@ -122,8 +141,11 @@ def hidden_noise(
     own, mixed = free[first].sum() * free[second].sum(), float(np.sum(hat**2))
     products = left[first] @ left[second].T
     found_square = float(np.einsum("ij,ij->", products, products, dtype=np.float64))
-    square = (found_square - mixed * total**2) / (own + mixed)
-    return HiddenNoise(total, max(square, 0.0))
+    square = max((found_square - mixed * total**2) / (own + mixed), 0.0)
+    lengths = np.einsum("ij,ij->i", left, left, dtype=np.float64) / free
+    # of even noise, lengths vary by chance
+    uneven = lengths.var(ddof=1) / total**2 - 2 * square / total**2
+    return HiddenNoise(total, square, max(float(uneven), 0.0))
 
 
 def noise_within(
@@ -158,19 +180,20 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
     d, k = len(found.basis), len(within)
     total = hidden.total + float(np.trace(within))
     per_channel = hidden.square / hidden.total if hidden.total > 0 else 0.0
+    mixing = hidden.mixing(found.n)
     noise = np.diag(within).copy()
     kept = k
     for _ in range(ROUNDS):
         p = d - kept
         # what noise adds to a squared singular value, in its place and by mixing directions
         excess = found.strength[:kept] - total - p * noise[:kept]
-        root = excess**2 - 4 * p * hidden.square
+        root = excess**2 - 4 * p * mixing
         strong = (excess > 0) & (root > 0)
         kept = int(np.argmin(strong)) if not strong.all() else kept
         if not kept:
             return nothing(d)
         signal = (excess[:kept] + np.sqrt(root[:kept])) / 2
-        cosine = (signal**2 - p * hidden.square) / (signal * (signal + hidden.total))
+        cosine = (signal**2 - p * mixing) / (signal * (signal + hidden.total))
         cosine = np.clip(cosine, 0.05, 1.0)
         apart = np.diag(within)[:kept] - (1 - cosine) * per_channel
         noise = np.maximum(apart / cosine, 0.05 * np.diag(within)[:kept])
@@ -178,21 +201,23 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
     inside = within[:kept, :kept] * scale
     inside[np.diag_indices(kept)] = noise
     strengths = signal / found.n
-    amplitude = np.sqrt(strengths)
+    # sampling spreads strengths apart, which makes the mean of their inverses too large
+    ratio = noise / strengths
+    spread = 1 + (kept + 1) * (1 + ratio + ratio.mean()) / found.n
+    amplitude = np.sqrt(strengths * spread)
     p = d - kept
-    seen = (signal**2 - p * hidden.square) / (signal * (signal + p * noise))
+    seen = (signal**2 - p * mixing) / (signal * (signal + p * noise))
     return EffectiveBrain(
         d=d,
         k=kept,
         strengths=strengths,
         gamma=_covariance(inside / np.outer(amplitude, amplitude)),
-        selection=np.diag(hidden.square / strengths**2),
-        cross=np.zeros((kept, kept)),
+        hidden=hidden,
         seen=np.clip(seen, 0.05, 1.0),
     )
 
 
-def detectable(strengths: np.ndarray, n: int, p: int, square: float) -> int:
+def detectable(strengths: np.ndarray, n: int, p: int, hidden: HiddenNoise) -> int:
     """Return how many latents are strong enough to be found in n brain samples.
 
     Parameters
@@ -201,106 +226,20 @@ def detectable(strengths: np.ndarray, n: int, p: int, square: float) -> int:
         B'B of white recordings, descending.
     n, p : int
         Brain samples and ignored inputs.
-    square : float
-        Trace of the square of the noise covariance.
+    hidden : HiddenNoise
     """
-    return int(np.count_nonzero(n * np.asarray(strengths) > np.sqrt(p * square)))
+    return int(np.count_nonzero(n * np.asarray(strengths) > np.sqrt(p * hidden.mixing(n))))
 
 
 def nothing(d: int) -> EffectiveBrain:
     """Return a brain without latents."""
-    empty = np.zeros((0, 0))
-    return EffectiveBrain(d, 0, np.zeros(0), empty, empty, empty, np.zeros(0))
+    return EffectiveBrain(d, 0, np.zeros(0), np.zeros((0, 0)), HiddenNoise(0.0, 0.0), np.zeros(0))
 
 
 def _covariance(matrix: np.ndarray) -> np.ndarray:
     values, axes = np.linalg.eigh((matrix + matrix.T) / 2)
     floor = 1e-9 * max(float(values[-1]), 1e-300)
     return (axes * np.maximum(values, floor)) @ axes.T
-
-
-@dataclass(frozen=True)
-class TaskEstimate:
-    """Coefficients of a task on the inputs, by least squares.
-
-    Attributes
-    ----------
-    beta : array of shape (d,)
-    noise : float
-        Variance of the labels that is not linear in the inputs.
-    error : float
-        Variance of a coefficient.
-    n : int
-        Images they are from.
-    degrees : int
-        Degrees of freedom of `noise`.
-    """
-
-    beta: np.ndarray
-    noise: float
-    error: float
-    n: int
-    degrees: int
-
-    @property
-    def signal(self) -> float:
-        """Squared length of the coefficients, without what their noise adds."""
-        return float(self.beta @ self.beta) - len(self.beta) * self.error
-
-
-def estimate_tasks(x: np.ndarray, y: np.ndarray) -> list[TaskEstimate]:
-    """Estimate the coefficients of tasks y (N, T) on inputs x (N, d)."""
-    sums = of_samples(x, np.asarray(y, dtype=np.float64))
-    n, d = sums.n, len(sums.x)
-    spread = sums.xx - np.outer(sums.x, sums.x) / n
-    products = sums.xr - np.outer(sums.x, sums.r) / n
-    inverse = np.linalg.inv(spread)
-    beta = inverse @ products
-    left = sums.rr - sums.r**2 / n - np.einsum("dt,dt->t", beta, products)
-    degrees = n - 1 - d
-    noise = left / degrees
-    error = np.trace(inverse) / d
-    return [
-        TaskEstimate(beta[:, t], float(noise[t]), float(noise[t] * error), n, degrees)
-        for t in range(beta.shape[1])
-    ]
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """How a task lies to what a brain sees.
-
-    Attributes
-    ----------
-    signal : float
-        Squared length of the task's coefficients.
-    misalignment : float
-        Squared length of their part that the brain ignores: an estimate, that may be negative or
-        exceed the signal.
-    noise : float
-        Variance of the label noise.
-    direction : array of shape (k,) or None
-        Of the part that the brain sees, among the latents; None if none was found.
-    missed : float
-        Squared length of the part outside the learned subspace, of the samples at hand.
-    slope : float
-        How `missed` changes with the misalignment.
-    task_error : float
-        SD of `misalignment` that comes from the coefficients.
-    """
-
-    signal: float
-    misalignment: float
-    noise: float
-    direction: np.ndarray | None
-    missed: float
-    slope: float
-    task_error: float
-
-    def task(self) -> Task:
-        """Return the task of the theory; misalignment is kept from 0 to the signal."""
-        signal = max(self.signal, 1e-12)
-        return Task(float(np.clip(self.misalignment, 0, signal)), signal / self.noise, signal)
 
 
 def overlap(brain: EffectiveBrain, n: np.ndarray, direction: np.ndarray | None) -> Overlap:
@@ -311,37 +250,3 @@ def overlap(brain: EffectiveBrain, n: np.ndarray, direction: np.ndarray | None) 
     arrays = (np.concatenate([getattr(one, name) for one in each]) for name in names)
     found = Overlap(brain.d, brain.k, *arrays)
     return found.reshaped(*np.shape(n))
-
-
-def align(found: Fit, brain: EffectiveBrain, task: TaskEstimate) -> Alignment:
-    """Estimate how much of a task the brain ignores.
-
-    The part that the subspace of `found` misses is measured; that of a perfectly learned one
-    follows from the law that the two are related by.
-    """
-    k, p, beta = brain.k, brain.p, task.beta
-    learned = found.subspace(k)[:, :k]
-    missed = float(beta @ beta) - float(np.sum((learned.T @ beta) ** 2)) - p * task.error
-    direction = _direction(found, brain, task, missed)
-    law = overlap(brain, found.n, direction)
-    aligned, ignored = float(law.aligned), float(law.misaligned)
-    slope = ignored - aligned
-    error = 4 * task.error * max(missed, 0.0) + 2 * p * task.error**2
-    return Alignment(
-        signal=task.signal,
-        misalignment=(missed - task.signal * aligned) / slope,
-        noise=task.noise,
-        direction=direction,
-        missed=missed,
-        slope=slope,
-        task_error=float(np.sqrt(error)) / abs(slope),
-    )
-
-
-def _direction(
-    found: Fit, brain: EffectiveBrain, task: TaskEstimate, missed: float
-) -> np.ndarray | None:
-    along = found.rotation[:, : brain.k].T @ task.beta
-    noise = task.error + (1 - brain.seen) * max(missed, 0.0) / brain.p
-    squares = np.maximum(along**2 - noise, 0) / brain.seen
-    return np.sign(along) * np.sqrt(squares) if squares.any() else None

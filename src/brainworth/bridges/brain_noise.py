@@ -23,10 +23,10 @@ from brainworth.errors import BrainworthError
 MOST_FACTORS = 40
 MOST_ROWS = 3000
 #: A component stands out if its eigenvalue is so much above the largest of chance.
-MARGIN = 1.05
+MARGIN = 1.2
 #: Rounds of taking what components share out of the variance of channels, and the largest change of
 #: its logarithm that needs no further round.
-ROUNDS = 6
+ROUNDS = 4
 SETTLED = 0.1
 
 
@@ -104,15 +104,20 @@ def whiten(left: np.ndarray, degrees: int) -> Whitening:
             f"voxel {still[0]} of the region is a linear function of the inputs in every brain "
             "sample, without any noise; check the betas"
         )
-    unique = variance
-    for _ in range(ROUNDS):
+    unique, weighed = variance, left
+    for round_ in range(ROUNDS):
         scale = np.sqrt(unique)
-        values, axes, bulk = _factors(left, scale, degrees)
+        values, axes, bulk = _factors(weighed, scale, degrees)
         # what components leave of the variance of each channel, not of the standardised ones
         shared = (axes**2 * np.maximum(values - bulk, 0)).sum(axis=1)
         last, unique = unique, variance - np.minimum(shared * unique, 0.95 * variance)
-        if np.max(np.abs(np.log(unique / (last * bulk)))) < SETTLED:
+        if round_ and np.max(np.abs(np.log(unique / (last * bulk)))) < SETTLED:
             break
+        # trials with more noise than others would count as components of their own
+        along = (left / np.sqrt(unique).astype(left.dtype)).astype(left.dtype)
+        along -= (along @ axes.astype(left.dtype)) @ axes.T.astype(left.dtype)
+        lengths = np.einsum("ij,ij->i", along, along)
+        weighed = left * np.sqrt(lengths.mean() / lengths)[:, None]
     ratio = n_channels / (degrees * min(len(left), MOST_ROWS) / len(left))
     apart = values / bulk
     true = (apart + 1 - ratio + np.sqrt(np.maximum((apart + 1 - ratio) ** 2 - 4 * apart, 0))) / 2

@@ -9,89 +9,32 @@ on other samples than the prediction is from (`student_trials`) and their errors
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from brainworth.befs import stage2
 from brainworth.bridges import (
     brain_calibration,
     brain_inputs,
     calibration_planted,
     calibration_rows,
-    shuffled_brain,
+    calibration_shares,
+    calibration_summary,
+    calibration_tests,
+    calibration_trials,
     student_trials,
     students,
 )
-from brainworth.bridges.brain_calibration import Calibration
-from brainworth.bridges.brain_inputs import ImageFeatures, Inputs
-from brainworth.bridges.brain_model import TaskEstimate, align, estimate_tasks
+from brainworth.bridges.brain_inputs import ImageFeatures
 from brainworth.bridges.brain_moments import Moments
 from brainworth.bridges.brain_samples import BrainSamples
 from brainworth.bridges.calibration_planted import PlantedVoxels
-from brainworth.bridges.student_trials import Lessons
+from brainworth.bridges.calibration_study import Study, divide
+from brainworth.bridges.task_alignment import TaskEstimate, estimate_tasks
 from brainworth.bridges.tasks import Tasks
 from brainworth.errors import BrainworthError
 from brainworth.folds import folds
 from brainworth.stats import stream
-
-#: Test images at least.
-LEAST_TEST = 50
-
-
-@dataclass(frozen=True)
-class Division:
-    """Which images are for what; 0-based 73K ids.
-
-    Attributes
-    ----------
-    brain : array of int
-        Rows of the brain samples.
-    pool, test : arrays of int
-        Images of the tasks, to learn from and to test on: none of a brain sample.
-    n_undescribed : int
-        Brain samples whose images have no features.
-    """
-
-    brain: np.ndarray
-    pool: np.ndarray
-    test: np.ndarray
-    n_undescribed: int
-
-
-@dataclass(frozen=True)
-class _Study:
-    """What is the same for all regions of a subject."""
-
-    samples: BrainSamples
-    inputs: Inputs
-    x: np.ndarray
-    rows: np.ndarray
-    block: np.ndarray
-    n_brain: np.ndarray
-    n_task: np.ndarray
-    names: list[str]
-    estimates: list[TaskEstimate]
-    halves: list[Lessons]
-    test: Moments
-    floor: np.ndarray
-    true_beta: np.ndarray | None
-    settings: Mapping[str, Any]
-    interval: float
-    seed: int
-
-    @property
-    def d(self) -> int:
-        return self.x.shape[1]
-
-    @property
-    def half(self) -> np.ndarray:
-        """Half of the images that each brain sample belongs to: the first blocks, the last."""
-        return (self.block >= self.settings["n_blocks"] // 2).astype(int)
-
-    def stream(self, *names: str | int) -> np.random.Generator:
-        return stream(self.seed, "bridges", "calibration", self.samples.subject, *names)
 
 
 def analyse(
@@ -152,54 +95,11 @@ def analyse(
         "rank_rule": settings["rank_rule"],
         "tolerance": settings["tolerance"],
         "n_blocks": settings["n_blocks"],
+        "brain_fractions": settings["brain_fractions"],
         "n_subjects": len(found),
         "subjects": found,
-        "summary": calibration_rows.summary(found, settings["tolerance"], interval),
+        "summary": calibration_summary.summary(found, settings["tolerance"], interval),
     }
-
-
-def divide(
-    samples: BrainSamples,
-    features: ImageFeatures,
-    tasks: Tasks,
-    settings: Mapping[str, Any],
-    rng: np.random.Generator,
-) -> Division:
-    """Decide which images are for what.
-
-    Test images are the shared ones that have labels, and others that the subject did not see until
-    there are enough; the tasks are learned from images that the subject did not see.
-
-    Raises
-    ------
-    BrainworthError
-        If too few images have labels.
-    """
-    labelled = tasks.nsd_id[features.has(tasks.nsd_id)]
-    shared = samples.shared[np.isin(samples.shared, labelled)]
-    seen = np.concatenate([samples.nsd_id, samples.shared])
-    others = rng.permutation(labelled[~np.isin(labelled, seen)])
-    needed = 2 * settings["n_draws"] * max(_task_sizes(settings, features))
-    extra = int(np.clip(settings["test_images"] - len(shared), 0, max(0, len(others) - needed)))
-    pool = others[extra:][: settings["task_images"]]
-    test = np.concatenate([shared, others[:extra]])
-    if len(pool) < needed or len(test) < LEAST_TEST:
-        raise BrainworthError(
-            f"{samples.subject}: {len(pool)} images with features and labels, which the subject did "
-            f"not see, are left to learn tasks from, and {len(test)} to test on; {needed} and "
-            f"{LEAST_TEST} are needed: label more images, add subjects to bridges.subjects (features "
-            "are of images that they saw), or lower bridges.calibration.dimensions, n_draws or "
-            "task_multiples"
-        )
-    described = features.has(samples.nsd_id)
-    return Division(
-        np.flatnonzero(described), np.sort(pool), np.sort(test), int(np.sum(~described))
-    )
-
-
-def _task_sizes(settings: Mapping[str, Any], features: ImageFeatures) -> list[int]:
-    d = min(settings["dimensions"], features.values.shape[1])
-    return [round(multiple * d) for multiple in settings["task_multiples"]]
 
 
 def _subject(
@@ -257,7 +157,7 @@ def _subject(
         )
         for side in (0, 1)
     ]
-    study = _Study(
+    study = Study(
         samples=samples,
         inputs=inputs,
         x=inputs.x[features.rows(samples.nsd_id[division.brain])],
@@ -275,7 +175,7 @@ def _subject(
         interval=interval,
         seed=seed,
     )
-    alone = _alone(study)
+    alone = calibration_trials.alone(study)
     return {
         "subject": samples.subject,
         "n_images": n,
@@ -320,19 +220,8 @@ def _floor(
     return students.errors(best, test) - own - (noise + own) / len(x)
 
 
-def _alone(study: _Study) -> list[dict[str, Any]]:
-    """Hold the students without brain data against what is predicted of them."""
-    pairs = []
-    for side in (0, 1):
-        known, taught = study.halves[1 - side].estimates, study.halves[side]
-        kappa = student_trials.ridge_penalties(known, study.d)
-        measured = student_trials.measure_alone(taught, kappa, study.test, study.floor)
-        pairs.append((student_trials.predicted_alone(known, study.n_task, study.d), *measured))
-    return calibration_rows.alone(pairs, study.names, study.n_task, study.halves, study)
-
-
 def _region(
-    study: _Study, region: str, voxels: np.ndarray, planted: PlantedVoxels | None
+    study: Study, region: str, voxels: np.ndarray, planted: PlantedVoxels | None
 ) -> dict[str, Any]:
     r = study.samples.values[np.ix_(study.rows, voxels)]
     x, block, rule = study.x, study.block, study.settings["rank_rule"]
@@ -341,106 +230,18 @@ def _region(
     answer = {
         "roi": region,
         "n_voxels": len(voxels),
-        "shares": calibration_rows.shares(whole, parts, study, voxels, r, planted),
-        **calibration_rows.rank(whole, study, planted),
+        "shares": calibration_shares.shares(whole, parts, study, voxels, r, planted),
+        **calibration_shares.rank(whole, study, planted),
     }
     if not whole.brain.k:
         return answer | {"gamma": None, "tasks": [], "null": None}
     left_out = brain_calibration.leave_out(whole, x, r, block)
     rows, alignments = calibration_rows.predictions(whole, left_out, study, planted)
-    measured = _test(study, r, parts)
+    measured = calibration_trials.test(study, r, parts)
     answer |= {
         "gamma": calibration_rows.gamma(whole, left_out, study, planted),
         "tasks": rows,
-        "null": _null(study, whole, r),
+        "null": calibration_trials.null(study, whole, r),
     }
-    calibration_rows.add_tests(rows, measured, whole, left_out, alignments, study)
+    calibration_tests.add_tests(rows, measured, whole, left_out, alignments, study)
     return answer
-
-
-def _test(study: _Study, r: np.ndarray, parts: list[Moments]) -> list[dict[str, Any]]:
-    """Predict from each half and measure on the other; empty where a half shows no latents."""
-    rule, found = study.settings["rank_rule"], []
-    sides: list[Calibration] = []
-    middle = study.settings["n_blocks"] // 2
-    for side in (0, 1):
-        mine = study.half == side
-        sides.append(
-            brain_calibration.calibrate(
-                study.x[mine],
-                r[mine],
-                study.block[mine] - side * middle,
-                parts[side * middle : (side + 1) * middle],
-                rule,
-            )
-        )
-    # only sizes that a half has
-    sizes = [n for n in study.n_brain if n <= min(np.bincount(study.half))]
-    for side in (0, 1):
-        calibration = sides[1 - side]
-        if not calibration.brain.k or not sizes:
-            return []
-        taught, known = study.halves[side], study.halves[1 - side].estimates
-        tasks = [align(calibration.found, calibration.brain, task) for task in known]
-        missed, excess = student_trials.predicted(calibration, tasks, np.array(sizes), study.n_task)
-        mine = study.half == side
-        learned = student_trials.subspaces(
-            calibration,
-            study.x[mine],
-            r[mine],
-            sizes,
-            study.settings["n_subsets"],
-            study.stream("subsets", side),
-        )
-        k = calibration.brain.k
-        kappa = student_trials.penalties(missed, tasks, study.d - k)
-        mean, error = student_trials.measure(learned, k, taught, kappa, study.test, study.floor)
-        found.append(
-            {
-                "k": k,
-                "sizes": sizes,
-                "subsets": [len(each) for each in learned],
-                "predicted": excess,
-                "predicted_missed": missed,
-                "measured": mean,
-                "error": error,
-                "measured_missed": student_trials.missed(
-                    learned, k, _known_tasks(study, taught.estimates)
-                ),
-            }
-        )
-    return found
-
-
-def _known_tasks(study: _Study, estimates: list[TaskEstimate]) -> list[TaskEstimate]:
-    """Return the tasks as planted, or as estimated from other samples than the predictions."""
-    if study.true_beta is None:
-        return estimates
-    return [
-        TaskEstimate(beta, each.noise, 0.0, each.n, each.degrees)
-        for beta, each in zip(study.true_beta.T, estimates, strict=True)
-    ]
-
-
-def _null(study: _Study, whole: Calibration, r: np.ndarray) -> dict[str, Any]:
-    found = shuffled_brain.shuffled(
-        whole,
-        study.x,
-        r,
-        study.block,
-        _known_tasks(study, study.estimates),
-        whole.brain.k,
-        study.settings["n_shuffles"],
-        study.settings["rank_rule"],
-        study.stream("shuffles"),
-    )
-    k, lessons = whole.brain.k, study.halves[0]
-    signal = np.array([max(task.signal, 1e-9) for task in study.estimates])
-    noise = np.array([task.noise for task in study.estimates])
-    missed = (1 - k / study.d) * signal
-    kappa = stage2.optimal_kappa(missed, noise, study.d - k)
-    measured, error = student_trials.measure(
-        [found["bases"]], k, lessons, kappa[None], study.test, study.floor
-    )
-    predicted = stage2.optimal_excess(missed, noise, study.n_task[:, None] - 1, study.d - k, k)
-    return calibration_rows.null(found, predicted, measured[0], error[0], study)

@@ -13,7 +13,7 @@ import numpy as np
 
 from brainworth.bridges import brain_calibration, brain_moments
 from brainworth.bridges.brain_calibration import Calibration
-from brainworth.bridges.brain_model import TaskEstimate
+from brainworth.bridges.task_alignment import TaskEstimate
 
 
 def shuffled(
@@ -46,12 +46,12 @@ def shuffled(
     Returns
     -------
     dict
-        ``ranks``: chosen by folds, one a shuffle. ``missed``: share of the tasks' squared length
-        that the learned subspaces leave out, (shuffles, tasks). ``expected``: 1 - k/d.
+        ``rank``: chosen by folds, of the first shuffle. ``missed``: share of the tasks' squared
+        length that the learned subspaces leave out, (shuffles, tasks). ``expected``: 1 - k/d.
         ``bases``: the learned subspaces.
     """
     d = x.shape[1]
-    ranks, missed, bases = [], [], []
+    rank, missed, bases = None, [], []
     white = calibration.whitening
     for _ in range(n_shuffles):
         turned = r[rng.permutation(len(r))]
@@ -60,10 +60,11 @@ def shuffled(
             for number, part in enumerate(brain_calibration.raw_moments(x, turned, block))
         ]
         whole = brain_moments.total(parts)
-        curves = np.stack(
-            [brain_moments.explained(brain_moments.fit(whole - part), part) for part in parts]
-        )
-        ranks.append(brain_moments.choose_rank(curves[:, : d // 2 + 1], rule))
+        if rank is None:
+            curves = np.stack(
+                [brain_moments.explained(brain_moments.fit(whole - part), part) for part in parts]
+            )
+            rank = brain_moments.choose_rank(curves[:, : d // 2 + 1], rule)
         basis = brain_moments.fit(whole).subspace(k)
         bases.append(basis)
         missed.append(
@@ -73,7 +74,7 @@ def shuffled(
             ]
         )
     return {
-        "ranks": ranks,
+        "rank": rank,
         "missed": np.array(missed),
         "expected": 1 - k / d,
         "bases": bases,

@@ -15,8 +15,8 @@ import numpy as np
 from brainworth.befs import stage2
 from brainworth.bridges import brain_calibration, brain_moments, students
 from brainworth.bridges.brain_calibration import Calibration
-from brainworth.bridges.brain_model import Alignment, TaskEstimate
 from brainworth.bridges.brain_moments import Moments
+from brainworth.bridges.task_alignment import Alignment, TaskEstimate
 
 STUDENTS = ("befs", "task_only", "ridge")
 

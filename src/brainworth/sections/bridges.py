@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -38,7 +39,7 @@ class BridgeCalibration(Section):
     def _ascend(self) -> BridgeCalibration:
         for key in ("brain_fractions", "task_multiples", "misalignments"):
             values = getattr(self, key)
-            if any(later <= earlier for earlier, later in zip(values, values[1:], strict=False)):
+            if any(later <= earlier for earlier, later in itertools.pairwise(values)):
                 raise ValueError(f"bridges.calibration.{key} must ascend, it is {values}")
         if len(set(self.rois)) != len(self.rois):
             raise ValueError(f"bridges.calibration.rois names something twice: {self.rois}")
