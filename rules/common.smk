@@ -177,6 +177,11 @@ def sessions_of(subject):
     return registry.n_sessions(subject, CONFIG.data.sessions)
 
 
+# Threads of the tests that take longest: two cores are kept busier by two tests than by two threads
+# of one, which has parts that cannot be shared out. The results are the same.
+THREADS = 1 if workflow.is_main_process and workflow.resource_settings.cores == 2 else 2
+# Of those tests, what begins first: it should not be left to run alone at the end.
+LONGEST = 5
 SIMULATED = CONFIG.data.source == "simulated" and FROM_NSD
 # Whether only voxels are downloaded, or whole session files.
 BY_RANGES = FROM_NSD and CONFIG.data.source == "s3" and CONFIG.data.download == "ranges"
@@ -263,6 +268,17 @@ ENCODER_DRAWINGS = {
 ENCODER_FIGURES = [
     f"{FIGURES}/encoder_{drawing}.png" for drawing, shown in ENCODER_DRAWINGS.items() if shown
 ]
+# The figure of all three answers, where there are results of all.
+OVERVIEW_RESULTS = [
+    *(path for path in RESULTS if Path(path).stem == "rsa"),
+    *(path for path in BEFS if Path(path).stem == "curves"),
+    *(path for path in ENCODER if Path(path).stem.split("_")[0] in ("linear", "chasm")),
+]
+OVERVIEW = (
+    [f"{FIGURES}/overview.png"]
+    if len({Path(path).stem.split("_")[0] for path in OVERVIEW_RESULTS}) == 4
+    else []
+)
 # Whom the bridges are about, their results and figures.
 BRIDGE_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in CONFIG.bridges.subjects]
 BRIDGE_BETAS = [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.bridges.subjects]

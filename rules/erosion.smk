@@ -21,7 +21,8 @@ if CONFIG.rdms.file is None:
             f"{LOGS}/benchmarks/rdms.tsv"
         conda:
             ENV
-        threads: 2
+        threads: THREADS
+        priority: LONGEST
         resources:
             mem_mb=growing(3000),
         params:
@@ -66,7 +67,8 @@ rule rsa:
         f"{LOGS}/benchmarks/rsa.tsv"
     conda:
         ENV
-    threads: 2
+    threads: THREADS
+    priority: LONGEST
     resources:
         mem_mb=growing(2000),
     params:
@@ -88,7 +90,7 @@ rule rdm_gap:
         f"{LOGS}/benchmarks/rdm_gap.tsv"
     conda:
         ENV
-    threads: 2
+    threads: THREADS
     resources:
         mem_mb=growing(4000),
     params:
@@ -131,7 +133,7 @@ rule heteroscedasticity:
         f"{LOGS}/benchmarks/heteroscedasticity.tsv"
     conda:
         ENV
-    threads: 2
+    threads: THREADS
     resources:
         mem_mb=growing(4000),
     params:
@@ -195,7 +197,8 @@ rule variance_reliability:
         f"{LOGS}/benchmarks/variance_reliability.tsv"
     conda:
         ENV
-    threads: 2
+    threads: THREADS
+    priority: LONGEST
     resources:
         mem_mb=growing(4000),
     params:
@@ -217,7 +220,7 @@ rule variance_predictability:
         f"{LOGS}/benchmarks/variance_predictability.tsv"
     conda:
         ENV
-    threads: 2
+    threads: THREADS
     resources:
         mem_mb=growing(4000),
     params:

@@ -88,6 +88,35 @@ rule figure_encoder:
         "../scripts/figure_encoder.py"
 
 
+if OVERVIEW:
+
+    rule figure_overview:
+        """Draw the three answers in one figure."""
+        input:
+            results=OVERVIEW_RESULTS,
+            planted=PLANTED,
+        output:
+            png=report(
+                f"{FIGURES}/overview.png",
+                caption="../report/figure_overview.rst",
+                category="Overview",
+            ),
+            pdf=f"{FIGURES}/overview.pdf",
+        log:
+            f"{LOGS}/figure_overview.log",
+        benchmark:
+            f"{LOGS}/benchmarks/figure_overview.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=growing(1000),
+        params:
+            config=keys(),
+            code=code("figure_overview.py"),
+        script:
+            "../scripts/figure_overview.py"
+
+
 rule figure_bridge:
     """Draw the figure of one bridge."""
     input:
@@ -174,6 +203,7 @@ TOLD = {
     "encoder_figures": ENCODER_FIGURES,
     "bridges": BRIDGES,
     "bridge_figures": BRIDGE_FIGURES,
+    "overview": OVERVIEW,
 }
 
 

@@ -19,6 +19,7 @@ with job(snakemake) as given:
         ],
         figures=[
             *snakemake.input.figures,
+            *snakemake.input.overview,
             *snakemake.input.validity_figure,
             *snakemake.input.befs_figures,
             *snakemake.input.encoder_figures,

@@ -385,3 +385,55 @@ def test_the_encoders_subjects_must_be_in_the_study(default):
     without = changed(study, "encoder.parts", ["linear", "chasm"])
     assert config.validate(without).encoder_subjects == ["subj01", "subj05"]
     assert not config.validate(changed(study, "encoder.run", False)).encoder_runs
+
+
+@pytest.mark.parametrize(
+    ("key", "entry", "words"),
+    [
+        ("spaces", {"source": "planted", "allignment": 1.0}, "did you mean 'alignment'?"),
+        ("spaces", {"source": "file", "paht": "x"}, "unknown key; "),
+        ("spaces", {"source": "elsewhere"}, "'elsewhere'"),
+    ],
+)
+def test_a_wrong_entry_of_a_list_is_named(default, key, entry, words):
+    path = f"bridges.feature_spaces.{key}"
+    entries = copy.deepcopy(default["bridges"]["feature_spaces"][key])
+    entries[2] = {"name": "aligned", **entry}
+    told = complaint(changed(default, path, entries))
+    assert f"{path}.2" in told
+    assert words in told
+
+
+def test_feature_spaces_that_do_not_belong_to_the_data_are_refused(default):
+    real = changed(default, "data.source", "local")
+    told = complaint(real)
+    assert "bridges.feature_spaces.spaces: aligned and half aligned and misaligned" in told
+    assert "only simulated data can have" in told
+    assert config.validate(changed(real, "bridges.run", False))
+    assert config.validate(changed(real, "bridges.parts", ["decoding"]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("pair", {"aligned": "aligned", "unaligned": "other"}, "pair must name two of the spaces"),
+        ("pair", {"aligned": "aligned", "unaligned": "aligned"}, "pair must name two of the"),
+        ("subjects", ["subj01", "subj01"], "names somebody twice"),
+    ],
+)
+def test_feature_spaces_that_contradict_themselves_are_refused(default, key, value, words):
+    assert words in complaint(changed(default, f"bridges.feature_spaces.{key}", value))
+
+
+def test_two_feature_spaces_of_one_name_are_refused(default):
+    entries = copy.deepcopy(default["bridges"]["feature_spaces"]["spaces"])
+    entries[1]["name"] = entries[0]["name"]
+    told = complaint(changed(default, "bridges.feature_spaces.spaces", entries))
+    assert "two have the same name" in told
+
+
+def test_feature_spaces_are_of_subjects_of_the_bridges(default):
+    told = complaint(changed(default, "bridges.subjects", ["subj01", "subj05"]))
+    assert "feature_spaces.subjects names subj07" in told
+    alone = changed(default, "bridges.subjects", ["subj01", "subj05"])
+    assert config.validate(changed(alone, "bridges.parts", ["decoding"]))

@@ -63,3 +63,20 @@ def test_noise_gets_the_strongest_penalty():
 def test_refuses(x, y, words):
     with pytest.raises(ValueError, match=words):
         ridge.fit(x, y)
+
+
+def test_residuals_are_those_of_fits_without_the_row():
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((14, 4)), rng.standard_normal((14, 2))
+    found = ridge.fit(x, y, keep_residuals=True)
+    assert ridge.fit(x, y).residuals is None
+    for row in range(14):
+        rest = np.delete(np.arange(14), row)
+        centred_x, centred_y = x[rest] - x[rest].mean(0), y[rest] - y[rest].mean(0)
+        for target in range(2):
+            weights = np.linalg.solve(
+                centred_x.T @ centred_x + found.alpha[target] * np.eye(4),
+                centred_x.T @ centred_y[:, target],
+            )
+            predicted = y[rest, target].mean() + (x[row] - x[rest].mean(0)) @ weights
+            assert found.residuals[row, target] == pytest.approx(y[row, target] - predicted)

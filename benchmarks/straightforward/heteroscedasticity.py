@@ -58,15 +58,18 @@ def subject(data: Trials, clock: Clock, counts: dict, n_subjects: int, seed: int
         profile = profile_of(data.values)
         contrasts, owner = helmert(data.values, groups)
         answer = {"observed": spread(profile)}
-        estimate = true_cv2(profile, contrasts, owner, groups)
+        estimate, error = true_cv2(profile, contrasts, owner, groups)
         answer["true_cv2"] = estimate(np.arange(len(groups)))
     drawn = counts["bootstrap"] * counts["subjects"], counts["all_bootstrap"] * n_subjects
     with clock.part("bootstrap", *drawn):
         weights = multiplicities(
             stream(seed, "variance", "bootstrap"), counts["bootstrap"], len(groups)
         )
-        draws = [estimate(np.repeat(np.arange(len(groups)), row)) for row in weights.astype(int)]
-        answer["cv2_interval"] = np.quantile(draws, [0.025, 0.975])
+        samples = [np.repeat(np.arange(len(groups)), row) for row in weights.astype(int)]
+        draws, errors = np.array([(estimate(each), error(each)) for each in samples]).T
+        everything = np.arange(len(groups))
+        low, high = np.quantile((draws - answer["true_cv2"]) / errors, [0.025, 0.975])
+        answer["cv2_interval"] = answer["true_cv2"] - np.array([high, low]) * error(everything)
     with clock.part("rotation", done, of):
         null = []
         for _ in range(counts["surrogates"]):
@@ -107,8 +110,11 @@ def helmert(values: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, n
 
 def true_cv2(
     profile: np.ndarray, contrasts: np.ndarray, owner: np.ndarray, groups: list[np.ndarray]
-) -> Callable[[np.ndarray], float]:
-    """Return a function that estimates the squared CV of the true variance of chosen stimuli."""
+) -> tuple[Callable[[np.ndarray], float], Callable[[np.ndarray], float]]:
+    """Return what estimates the squared CV of the true variance of chosen stimuli, and its error.
+
+    The error is that of the infinitesimal jackknife: 1 + the squared CV is a ratio of means.
+    """
     gram = contrasts @ contrasts.T
     other = owner[:, None] != owner
     lengths = np.outer(np.diag(gram), np.diag(gram))
@@ -120,4 +126,9 @@ def true_cv2(
         apart = chosen[:, None] != chosen
         return fourth / np.mean(np.outer(profile[chosen], profile[chosen])[apart]) - 1
 
-    return estimate
+    def error(chosen: np.ndarray) -> float:
+        fourth = profile[chosen] ** 2 / (1 + 2 * concentration / degrees[chosen])
+        change = fourth / fourth.mean() - 2 * profile[chosen] / profile[chosen].mean() + 1
+        return (1 + estimate(chosen)) * np.sqrt(np.sum(change**2)) / len(chosen)
+
+    return estimate, error

@@ -71,12 +71,17 @@ def analyse(extracts: dict[str, Path], region: str, clock: Clock, counts: dict, 
     share = counts["subjects"], len(extracts)
     drawn = counts["bootstrap"] * share[0], counts["all_bootstrap"] * share[1]
     with clock.part("bootstrap within", *drawn):
-        draws = []
+        draws, errors = [], []
         for row in weights.astype(int):
-            chosen = np.repeat(everything, row)
-            draws.append(within_subjects(found, chosen))
+            draws.append(within_subjects(found, np.repeat(everything, row)))
+            errors.append(cv2_error(found, row))
         for name, bounds in zip(names, np.quantile(draws, LEVEL, axis=0).T, strict=True):
             answer[f"{name}_interval"] = bounds
+        # of the squared CV each draw counts in units of its own standard error
+        distance = (np.array(draws)[:, 2] - answer["disjoint_cv2"]) / errors
+        low, high = np.quantile(distance, LEVEL)
+        own = cv2_error(found, np.ones(n))
+        answer["disjoint_cv2_interval"] = answer["disjoint_cv2"] - np.array([high, low]) * own
     pairs = np.triu_indices(len(found), 1)
     relabellings = shared_variance.draw(
         seed, [one.name for one in found], [one.degrees for one in found], counts["permutations"]
@@ -187,15 +192,39 @@ def halves_agree(halves: list[tuple], chosen: np.ndarray) -> float:
 def contrasts_agree(
     pairs: list[tuple], degrees: np.ndarray, chosen: np.ndarray
 ) -> tuple[float, float]:
-    """Return the correlation of orthogonal contrasts and the squared CV it implies, pooled."""
+    """Return the correlation of orthogonal contrasts and the squared CV it implies, pooled.
+
+    The squared mean is that over pairs of different stimuli.
+    """
     places = np.searchsorted(np.flatnonzero(degrees == 2), chosen[degrees[chosen] == 2])
-    covariance = variance = mean = 0.0
+    different = places[:, None] != places
+    covariance = variance = fourth = squared_mean = 0.0
     for a, b in pairs:
         c = np.cov(a[places], b[places], bias=True)
         covariance += c[0, 1]
         variance += (c[0, 0] + c[1, 1]) / 2
-        mean += a[places].mean() * b[places].mean()
-    return covariance / variance, covariance / mean
+        fourth += np.mean(a[places] * b[places])
+        squared_mean += np.outer(a[places], b[places])[different].mean()
+    return covariance / variance, fourth / squared_mean - 1
+
+
+def cv2_error(found: list[Subject], weights: np.ndarray) -> float:
+    """Return the infinitesimal jackknife's error of the squared CV, averaged over subjects."""
+    slopes = np.zeros((len(found), weights.size))
+    for row, one in zip(slopes, found, strict=True):
+        three = np.flatnonzero(one.degrees == 2)
+        w = weights[three]
+        n, n_pairs = w.sum(), w.sum() ** 2 - np.sum(w**2)
+        fourth = squared_mean = slope_fourth = slope_mean = 0.0
+        for a, b in one.pairs:
+            product = np.sum(w * a * b) / n
+            apart = (np.sum(w * a) * np.sum(w * b) - np.sum(w**2 * a * b)) / n_pairs
+            fourth, squared_mean = fourth + product, squared_mean + apart
+            slope_fourth = slope_fourth + (a * b - product) / n
+            change = np.sum(w * a) * b + np.sum(w * b) * a - 2 * w * a * b
+            slope_mean = slope_mean + (change - 2 * apart * (n - w)) / n_pairs
+        row[three] = (slope_fourth - fourth / squared_mean * slope_mean) / squared_mean
+    return np.sqrt(np.sum(weights * slopes.mean(axis=0) ** 2))
 
 
 def true_variance(found: list[Subject], chosen: np.ndarray) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -130,6 +130,13 @@ class Config(Section):
                 "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
                 "them out there, or set encoder.run to false"
             )
+        regions = self.bridges.decoding.regions
+        decoded = self.bridges_run and "decoding" in self.bridges.parts
+        if decoded and not set(regions) & set(self.rois):
+            raise ValueError(
+                f"rois: none of bridges.decoding.regions ({', '.join(regions)}) is among them; add "
+                "one to rois, name others there, or take decoding out of bridges.parts"
+            )
         absent = sorted(set(self.bridges.subjects) - set(self.subjects))
         if self.bridges_run and absent:
             raise ValueError(
@@ -138,6 +145,18 @@ class Config(Section):
             )
         if self.bridges_run and "calibration" in self.bridges.parts:
             self._check_calibration()
+        planted = self.bridges.feature_spaces.planted
+        if (
+            self.bridges_run
+            and "feature_spaces" in self.bridges.parts
+            and self.data.source != "simulated"
+            and planted
+        ):
+            raise ValueError(
+                f"bridges.feature_spaces.spaces: {' and '.join(planted)} are planted, which only "
+                "simulated data can have; take them out, or take feature_spaces out of "
+                "bridges.parts"
+            )
         between = BETWEEN_SUBJECTS & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:
             raise ValueError(
@@ -289,7 +308,25 @@ def _explain(problem: Any) -> str:
 
 
 def _keys_at(place: list[str]) -> list[str]:
-    section: Any = Config
+    """List the keys of the section at a place; of entries of several kinds, of the kind meant."""
+    sections: list[Any] = [Config]
     for part in place:
-        section = section.model_fields[part].annotation
-    return sorted(section.model_fields)
+        if part.isdecimal():
+            continue
+        inside = [each.model_fields[part] for each in sections if part in each.model_fields]
+        if inside:
+            sections = [found for field in inside for found in _sections_in(field.annotation)]
+        else:  # pydantic puts the kind of an entry after its number
+            sections = [
+                each
+                for each in sections
+                if any(part in get_args(field.annotation) for field in each.model_fields.values())
+            ] or sections
+    return sorted({name for each in sections for name in each.model_fields})
+
+
+def _sections_in(annotation: Any) -> list[Any]:
+    """Return the sections that a value may be, or be a list of."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _sections_in(part)]

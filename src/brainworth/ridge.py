@@ -26,18 +26,23 @@ class Ridge:
     intercept : array of shape (T,)
     alpha : array of shape (T,)
         Penalty of each target, in units of X squared.
+    residuals : array of shape (N, T), or None if not asked for
+        Of each row, had it been left out, at the penalty of each target.
     """
 
     weights: np.ndarray
     intercept: np.ndarray
     alpha: np.ndarray
+    residuals: np.ndarray | None = None
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict targets (N, T) from x (N, P)."""
         return x @ self.weights + self.intercept
 
 
-def fit(x: np.ndarray, y: np.ndarray, alphas: np.ndarray = ALPHAS) -> Ridge:
+def fit(
+    x: np.ndarray, y: np.ndarray, alphas: np.ndarray = ALPHAS, *, keep_residuals: bool = False
+) -> Ridge:
     """Fit a ridge regression.
 
     Parameters
@@ -47,6 +52,8 @@ def fit(x: np.ndarray, y: np.ndarray, alphas: np.ndarray = ALPHAS) -> Ridge:
     y : array of shape (N, T)
     alphas : array
         Candidate penalties, relative to the mean squared length of the centred rows of `x`.
+    keep_residuals : bool
+        Whether to return leave-one-out residuals.
 
     Raises
     ------
@@ -70,7 +77,10 @@ def fit(x: np.ndarray, y: np.ndarray, alphas: np.ndarray = ALPHAS) -> Ridge:
     alpha = penalties[np.argmin(errors, axis=0)]
     # X' (X X' + a)^-1 y, without the directions that X does not have
     weights = x_centred.T @ (left @ (rotated / (values[:, None] + alpha)))
-    return Ridge(weights, y_mean - x_mean @ weights, alpha)
+    residuals = None
+    if keep_residuals:
+        residuals = _left_out(left, values, rotated, y_centred, alpha)
+    return Ridge(weights, y_mean - x_mean @ weights, alpha, residuals)
 
 
 def leave_one_out(x: np.ndarray, y: np.ndarray, alphas: np.ndarray = ALPHAS) -> np.ndarray:
@@ -112,8 +122,16 @@ def _leave_one_out(
     left: np.ndarray, values: np.ndarray, rotated: np.ndarray, y: np.ndarray, penalty: float
 ) -> np.ndarray:
     """Return the mean squared leave-one-out error of each target, shape (T,)."""
-    shrink = values / (values + penalty)
-    residual = y - left @ (shrink[:, None] * rotated)
+    residuals = _left_out(left, values, rotated, y, np.array([penalty]))
+    return np.mean(residuals**2, axis=0)
+
+
+def _left_out(
+    left: np.ndarray, values: np.ndarray, rotated: np.ndarray, y: np.ndarray, penalty: np.ndarray
+) -> np.ndarray:
+    """Return leave-one-out residuals (N, T), at one penalty of all targets or one of each."""
+    shrink = values[:, None] / (values[:, None] + penalty)
+    residual = y - left @ (shrink * rotated)
     # the mean, which is fitted too, has leverage 1/N
     leverage = (left**2) @ shrink + 1 / len(y)
-    return np.mean((residual / (1 - leverage)[:, None]) ** 2, axis=0)
+    return residual / (1 - leverage)

@@ -8,7 +8,7 @@ import pytest
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import paper, published
+from brainworth.report import overview_figure, paper, published
 from brainworth.report.encoder import encoder_figures, encoder_words
 from brainworth.report.evidence import ENCODER_PARTS
 from brainworth.report.numbers import interval, number, whole
@@ -256,6 +256,54 @@ def test_same_results_give_the_same_figures(found, tmp_path, name):
         encoder_figures.draw(name, order, tmp_path / f"{file}.png", tmp_path / f"{file}.pdf")
     for kind in ("png", "pdf"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def overview_of(finished, found, folder):
+    """Draw the overview; returns the results that it shows, and the picture."""
+    parts = {part: found[part] for part in ("linear", "chasm")}
+    paths = [
+        path
+        for path in encoder_study.write(folder, parts)
+        if path.stem.split("_")[0] in ("linear", "chasm")
+    ]
+    shown = [finished.tests["rsa"], finished.befs["curves"], *paths]
+    overview_figure.draw(shown, finished.planted, folder / "overview.png", folder / "overview.pdf")
+    return shown, folder / "overview.png"
+
+
+def test_the_overview_is_in_the_paper_of_its_results(finished, found, tmp_path):
+    shown, picture = overview_of(finished, found, tmp_path)
+    pictures = [*finished.figures, *encoder_study.draw(tmp_path, shown[2:]), picture]
+    given = [*shown, finished.planted, finished.claims]
+
+    def text_of(results_):
+        paper.write(
+            tmp_path / "p.pdf",
+            results=results_,
+            figures=pictures,
+            study=finished.study,
+            title="A title",
+            source="simulated",
+        )
+        pages = [page.extract_text() for page in pypdf.PdfReader(tmp_path / "p.pdf").pages]
+        return plain(" ".join(pages))
+
+    base = results.read(finished.befs["curves"])["data"]["base"]
+    text = text_of(given)
+    caption = text[text.index("The three answers.") :][:500]
+    assert f"in theory of {whole(base['n_task'])} task samples" in caption
+    overview_figure.draw(shown, None, picture, tmp_path / "overview.pdf")
+    with pytest.raises(BrainworthError, match=r"overview\.png was not drawn from the results"):
+        text_of(given)
+
+
+def test_the_overview_needs_all_three_answers(finished, found, tmp_path):
+    shown, _ = overview_of(finished, found, tmp_path)
+    with pytest.raises(BrainworthError, match="was given encoder_chasm, encoder_linear, rsa of"):
+        overview_figure.draw(
+            [shown[0], *shown[2:]], finished.planted, tmp_path / "b.png", tmp_path / "b.pdf"
+        )
+    assert not (tmp_path / "b.png").exists()
 
 
 def test_parts_are_those_of_the_report():

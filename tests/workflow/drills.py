@@ -112,9 +112,18 @@ def unlock(project: Project, study: str | None = "study.yaml") -> None:
 
 
 def random_kills(
-    project: Project, n: int, seed: int, whole_run_s: float, study: str | None = "study.yaml"
+    project: Project,
+    n: int,
+    seed: int,
+    seconds: tuple[float, float],
+    study: str | None = "study.yaml",
 ) -> list[tuple[str, float]]:
     """Kill runs of a study at random moments; a study that is finished begins again.
+
+    Parameters
+    ----------
+    seconds : (float, float)
+        A run is killed after a time that is drawn from this range.
 
     Returns
     -------
@@ -124,7 +133,7 @@ def random_kills(
     draw = random.Random(seed)
     kills: list[tuple[str, float]] = []
     while len(kills) < n:
-        victim, delay = draw.choice(VICTIMS), draw.uniform(0.05, 0.7) * whole_run_s
+        victim, delay = draw.choice(VICTIMS), draw.uniform(*seconds)
         run = start(project, study=study)
         try:
             status = run.process.wait(delay)

@@ -49,7 +49,7 @@ def test_a_job_and_then_the_main_process_killed_in_each_stage(project, finished)
 @pytest.mark.drills
 def test_a_few_kills_at_random_moments(project, finished):
     seed = int(os.environ.get("BRAINWORTH_DRILL_SEED", "3"))
-    kills = drills.random_kills(project, n=3, seed=seed, whole_run_s=20)
+    kills = drills.random_kills(project, n=3, seed=seed, seconds=(1, 14))
     project.snakemake("--cores", "2")
     assert project.data() == finished.data(), f"seed {seed}: {kills}"
 
@@ -66,7 +66,10 @@ def test_many_kills_at_random_moments(tmp_path, project, capsys):
     (undisturbed.folder / "study.yaml").write_bytes((project.folder / "study.yaml").read_bytes())
     undisturbed.snakemake("--cores", "2", study=overlay)
     whole = time.monotonic() - start
-    kills = drills.random_kills(project, n=n, seed=seed, whole_run_s=whole, study=overlay)
+    # all kills of the default study within about two runs of it
+    shares = (0.02, 0.15) if default else (0.05, 0.7)
+    seconds = tuple(share * whole for share in shares)
+    kills = drills.random_kills(project, n=n, seed=seed, seconds=seconds, study=overlay)
     project.snakemake("--cores", "2", study=overlay)
     with capsys.disabled():
         print(f"\nseed {seed}, undisturbed {whole:.0f} s, {len(kills)} kills: {kills}")

@@ -16,6 +16,7 @@ twice, with different blocks: rotating once would leave the differences between 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -30,8 +31,9 @@ from brainworth.erosion.variance_nulls import random_rotations
 # of a block: to a few percent.
 _BLOCK = 16
 _CHUNK = 20  # surrogates whose statistics are computed at a time
-# Voxels, and voxels times surrogates, that are rotated at a time: the products stay in the cache.
-_TILE, _CELLS = 1024, 2048
+# Voxels that are rotated at a time, and of fewer voxels as many surrogates as make so many columns:
+# the products stay in the cache.
+_COLUMNS = 512
 # With fewer voxels a rotated contrast may be so short that inner products round it away.
 _FEWEST_FOR_GRAM = 128
 _TURNS = np.array([0.0, 2.0, 4.0]) * np.pi / 3  # each repetition once the odd one out
@@ -221,7 +223,7 @@ def surrogates(
             if _by_gram(region):
                 _from_gram(values, turns, pairs, places, squares, products)
             else:
-                _add_rotated(values, region.members, turns, places, squares, products)
+                _add_rotated(values, region.members, turns, pairs, places, squares, products)
             found = _measured(region, squares, products, first, second)
             kept[number].append(keep(number, found))
     return [tuple(np.concatenate(column) for column in zip(*parts, strict=True)) for parts in kept]
@@ -235,12 +237,9 @@ def _by_gram(region: Region) -> bool:
 def _hidden(
     region: Region, back: list[tuple[np.ndarray, np.ndarray]], pairs: rotated_grams.Wanted
 ) -> np.ndarray:
-    """Return rotated contrasts (D, V), or their inner products in the order of `pairs` (D, D)."""
-    values = _rotated(region.values, back)
-    if not _by_gram(region):
-        return values
-    values = values[pairs.order]
-    return values @ values.T
+    """Return rotated contrasts (D, V), or their inner products (D, D), in the order of `pairs`."""
+    values = _rotated(region.values, back)[pairs.order]
+    return values @ values.T if _by_gram(region) else values
 
 
 def _from_gram(
@@ -264,6 +263,7 @@ def _add_rotated(
     values: np.ndarray,
     members: np.ndarray,
     turns: list[list[tuple[np.ndarray, np.ndarray]]],
+    pairs: rotated_grams.Wanted,
     places: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
     squares: np.ndarray,
     products: np.ndarray,
@@ -272,6 +272,8 @@ def _add_rotated(
 
     Parameters
     ----------
+    values : array of shape (D, V), float32
+        Contrasts in the order of `pairs.order`, inner block after inner block.
     turns : two lists of (block, rotations)
         Blocks of contrasts and rotations of shape (m, n, n), one after the other.
     places : list over blocks of the second rotation
@@ -280,19 +282,43 @@ def _add_rotated(
     products : array of shape (m, J)
     """
     inner, outer = turns
-    m = len(squares)
-    at_once = max(1, _CELLS // min(_TILE, values.shape[1]))
-    for start in range(0, m, at_once):
-        draws = slice(start, min(start + at_once, m))
-        for left in range(0, values.shape[1], _TILE):
-            tile = slice(left, left + _TILE)
-            mixed = np.empty((draws.stop - start, *values[:, tile].shape), dtype=np.float32)
-            for block, turn in inner:
-                mixed[:, block] = turn[draws] @ values[block, tile]
-            for (block, turn), (here, one, other) in zip(outer, places, strict=True):
-                own = turn[draws] @ mixed[:, block]
-                squares[draws, block] += _squares(own, members[tile])
-                products[draws, here] += np.einsum("miv,miv->mi", own[:, one], own[:, other])
+    counted = np.hstack([np.ones((len(members), 1), dtype=members.dtype), members])
+    # Between the rotations, contrasts are put in the order of the outer blocks.
+    target = np.concatenate([block for block, _ in outer])
+    reordered = np.argsort(pairs.order)[target]
+    outer_first = _starts([block for block, _ in outer])
+    pair = np.concatenate([here for here, _, _ in places])
+    one, other = (
+        np.concatenate(
+            [first + place[side] for first, place in zip(outer_first, places, strict=False)]
+        )
+        for side in (1, 2)
+    )
+    m, n_voxels = len(squares), values.shape[1]
+    at_once = max(1, _COLUMNS // n_voxels)
+    for left in range(0, n_voxels, _COLUMNS):
+        tile = np.ascontiguousarray(values[:, left : left + _COLUMNS])
+        for start in range(0, m, at_once):
+            draws = slice(start, min(start + at_once, m))
+            mixed = np.empty((draws.stop - start, *tile.shape), dtype=np.float32)
+            for (_, turn), rows in zip(inner, _parts(pairs.first), strict=True):
+                np.matmul(turn[draws], tile[rows], out=mixed[:, rows])
+            moved = mixed[:, reordered]
+            for (_, turn), rows in zip(outer, _parts(outer_first), strict=True):
+                np.matmul(turn[draws], moved[:, rows], out=mixed[:, rows])
+            products[draws, pair] += np.einsum("miv,miv->mi", mixed[:, one], mixed[:, other])
+            np.square(mixed, out=moved)
+            squares[draws, target] += moved @ counted[left : left + _COLUMNS]
+
+
+def _starts(blocks: list[np.ndarray]) -> np.ndarray:
+    """Return where each block starts in all of them, and where the last one ends."""
+    return np.cumsum([0, *(block.size for block in blocks)])
+
+
+def _parts(first: np.ndarray) -> Iterator[slice]:
+    """Yield the rows of each block."""
+    return itertools.starmap(slice, itertools.pairwise(first))
 
 
 def _blocks(layout: variance.Contrasts, rng: np.random.Generator) -> list[np.ndarray]:
@@ -332,9 +358,11 @@ def _rotated(values: np.ndarray, turns: list[tuple[np.ndarray, np.ndarray]]) -> 
 
 def _squares(values: np.ndarray, members: np.ndarray) -> np.ndarray:
     """Return squared lengths of contrasts (..., V), of all voxels and of the members of halves."""
-    squared = values**2
-    total = squared.sum(axis=-1, keepdims=True)
-    return np.concatenate([total, squared @ members], axis=-1) if members.size else total
+    squared = np.square(values)
+    if not members.size:
+        return squared.sum(axis=-1, keepdims=True)
+    everyone = np.ones((len(members), 1), dtype=members.dtype)
+    return squared @ np.hstack([everyone, members])
 
 
 def _contrasts_of_three(layout: variance.Contrasts) -> tuple[np.ndarray, np.ndarray]:

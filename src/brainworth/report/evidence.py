@@ -11,7 +11,7 @@ from PIL import Image
 
 from brainworth import results
 from brainworth.errors import BrainworthError
-from brainworth.report import style
+from brainworth.report import overview_figure, style
 from brainworth.report.befs import befs_figures
 from brainworth.report.bridges import bridges_figures
 from brainworth.report.encoder import encoder_figures
@@ -64,7 +64,7 @@ class Evidence:
     validity : dict from str to dict
         How often each test is right, in the order of the report; empty if it was not measured.
     figures : dict from str to path
-        The figure of each test, those of each part, and that of validity.
+        The figure of each test, those of each part, that of validity, and the overview.
     matching : dict or None
         What the matching of stimuli found.
     betas : list of dict
@@ -217,6 +217,9 @@ def gather(
     for bridge in bridges_figures.DRAWINGS:
         if f"bridge_{bridge}" in by_rule:
             drawn[f"bridge_{bridge}"] = style.source_of(by_rule[f"bridge_{bridge}"])
+    if overview_figure.NAME in {Path(path).stem for path in pictures}:
+        shown = [e for e in envelopes.values() if e["rule"] in overview_figure.RULES]
+        drawn[overview_figure.NAME] = style.source_of(*overview_figure.shown(shown), truth)
     features = [e["data"] for e in encoded.get("encoder_features", [])]
     return Evidence(
         study=study,

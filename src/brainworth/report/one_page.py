@@ -29,6 +29,7 @@ NAMES = {
     "direction_erosion": "Theorem 1",
     "variance_blindness": "Theorem 2",
     "match_stimuli": "Stimuli",
+    "bridge_averaging": "Encoders of an average",
 }
 SIZES = (7.5, 7.0, 6.5)
 #: Letters of a statement without short words of its own; it ends between words.

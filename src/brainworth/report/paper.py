@@ -15,6 +15,7 @@ from brainworth.report import (
     limitations,
     methods,
     one_page,
+    overview_figure,
     provenance,
     summary,
 )
@@ -84,6 +85,9 @@ def story(found: evidence.Evidence, title: str) -> list[Flowable]:
         *summary.title(found, title),
         *one_page.page(found),
         *summary.abstract(found, SECTIONS),
+        *from_results(
+            summary.overview(found, number_of), found.names("planted", *overview_figure.RULES)
+        ),
         *from_results(summary.claims(found, number_of), found.names("claims")),
         *(
             from_results(

@@ -7,13 +7,14 @@ from types import ModuleType
 
 from reportlab.platypus import Flowable, Spacer
 
-from brainworth.report import layout, methods
+from brainworth.report import layout, methods, overview_figure
 from brainworth.report.befs import befs_chapter
 from brainworth.report.bridges import bridges_chapter
 from brainworth.report.encoder import encoder_chapter
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.ledger import table as ledger
+from brainworth.report.numbers import whole
 from brainworth.report.published import cite
 
 
@@ -50,6 +51,24 @@ def abstract(evidence: Evidence, sections: dict[str, ModuleType]) -> list[Flowab
         *layout.items(findings),
         Spacer(1, 4),
     ]
+
+
+def overview(evidence: Evidence, number_of: Numbering) -> list[Flowable]:
+    """Return the figure of the three answers, if there are all three."""
+    if overview_figure.NAME not in evidence.figures:
+        return []
+    picture = evidence.figures[overview_figure.NAME]
+    base = evidence.befs["curves"]["base"]
+    caption = (
+        "<b>The three answers.</b> a: as published, noise pulls the similarity of subjects down;"
+        " corrected for reliability it should hold the planted truth, where there is one. b: what"
+        f" is saved in theory of {whole(base['n_task'])} task samples (signal-to-noise ratio"
+        f" {base['task_snr']:g}) beside least squares without brain data, by the share of the task"
+        " that the brain does not see; below the dashed line a tuned ridge saves more without brain"
+        " data. c: a model at 1 reaches the noise ceiling. Intervals are over stimuli (a) and test"
+        " images (c)."
+    )
+    return [layout.figure(picture, number_of.figure(), caption)]
 
 
 def claims(evidence: Evidence, number_of: Numbering) -> list[Flowable]:

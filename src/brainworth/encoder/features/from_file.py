@@ -13,15 +13,21 @@ from brainworth.encoder.features.block import Block
 from brainworth.errors import BrainworthError
 
 MANUAL = "docs/features.md says what the file must hold"
+#: Where the configuration names the file.
+KEY = "encoder.features.file"
 
 
-def check(path: Path, nsd_id: np.ndarray) -> list[str]:
+def check(path: Path, nsd_id: np.ndarray, *, tokens: bool = True, key: str = KEY) -> list[str]:
     """Check a file and return its names of layers, from the lowest.
 
     Parameters
     ----------
     nsd_id : array of int
         0-based 73K ids that it must have.
+    tokens : bool
+        Whether it must have tokens.
+    key : str
+        What messages say names the file.
 
     Raises
     ------
@@ -29,7 +35,7 @@ def check(path: Path, nsd_id: np.ndarray) -> list[str]:
         If it is missing or damaged, a dataset is missing or of another shape or kind, an id occurs
         twice, or an image is not in it.
     """
-    with _open(path) as file:
+    with _open(path, key) as file:
         ids = _ids(file, path)
         absent = np.setdiff1d(nsd_id, ids)
         if absent.size:
@@ -38,13 +44,14 @@ def check(path: Path, nsd_id: np.ndarray) -> list[str]:
                 f"is nsd_id {absent[0]} (from 0); {MANUAL}"
             )
         _numbers(file, path, "global", (len(ids), None))
-        tokens = _numbers(file, path, "tokens", (len(ids), None, None))
-        side = round(np.sqrt(tokens.shape[1]))
-        if side * side != tokens.shape[1]:
-            raise BrainworthError(
-                f"{path}: tokens has {tokens.shape[1]} tokens an image, expected a square number "
-                f"(row by row); {MANUAL}"
-            )
+        if tokens:
+            n_tokens = _numbers(file, path, "tokens", (len(ids), None, None)).shape[1]
+            side = round(np.sqrt(n_tokens))
+            if side * side != n_tokens:
+                raise BrainworthError(
+                    f"{path}: tokens has {n_tokens} tokens an image, expected a square number "
+                    f"(row by row); {MANUAL}"
+                )
         names = _layer_names(file)
         for name in names:
             _numbers(file, path, f"layers/{name}/global", (len(ids), None))
@@ -52,24 +59,29 @@ def check(path: Path, nsd_id: np.ndarray) -> list[str]:
         return names
 
 
-def describe(path: Path, nsd_id: np.ndarray, *, grid: int) -> Block:
+def describe(path: Path, nsd_id: np.ndarray, *, grid: int | None, key: str = KEY) -> Block:
     """Read the features of some images, which `check` found to be there.
 
     Parameters
     ----------
-    grid : int
-        Tokens along a side that are wanted; those of the file are averaged to them.
+    grid : int or None
+        Tokens along a side that are wanted; those of the file are averaged to them. None reads no
+        tokens.
+    key : str
+        What messages say names the file.
 
     Raises
     ------
     BrainworthError
         Also if the tokens of the file cannot be averaged to such a grid.
     """
-    with _open(path) as file:
+    with _open(path, key) as file:
         ids = _ids(file, path)
         order = np.argsort(ids)
         rows = order[np.searchsorted(ids[order], nsd_id)]
-        tokens = _rows(file["tokens"], rows)
+        tokens = np.empty((len(rows), 0, 0), dtype=np.float32)
+        if grid is not None:
+            tokens = _pool(_rows(file["tokens"], rows), grid, path)
         layers = {
             name: (
                 _rows(file[f"layers/{name}/global"], rows),
@@ -77,7 +89,7 @@ def describe(path: Path, nsd_id: np.ndarray, *, grid: int) -> Block:
             )
             for name in _layer_names(file)
         }
-        return Block(_rows(file["global"], rows), _pool(tokens, grid, path), layers)
+        return Block(_rows(file["global"], rows), tokens, layers)
 
 
 def _pool(tokens: np.ndarray, grid: int, path: Path) -> np.ndarray:
@@ -130,13 +142,11 @@ def _layer_names(file: h5py.File) -> list[str]:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def _open(path: Path, key: str) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
     except FileNotFoundError:
-        raise BrainworthError(f"encoder.features.file: {path} does not exist; {MANUAL}") from None
+        raise BrainworthError(f"{key}: {path} does not exist; {MANUAL}") from None
     except (OSError, RuntimeError) as error:
-        raise BrainworthError(
-            f"encoder.features.file: {path} cannot be read as HDF5 ({error}); {MANUAL}"
-        ) from None
+        raise BrainworthError(f"{key}: {path} cannot be read as HDF5 ({error}); {MANUAL}") from None

@@ -6,13 +6,22 @@ from reportlab.platypus import Flowable
 
 from brainworth.report import layout, tables
 from brainworth.report.blocks import from_results
+from brainworth.report.bridges import (
+    averaging_section,
+    decoding_section,
+    feature_spaces_section,
+)
 from brainworth.report.evidence import Evidence
 from brainworth.report.layout import Numbering
 from brainworth.report.ledger import table as ledger
 from brainworth.report.tables import Column
 
 TITLE = "What do the three answer together?"
-SECTIONS = {}
+SECTIONS = {
+    "decoding": decoding_section,
+    "feature_spaces": feature_spaces_section,
+    "averaging": averaging_section,
+}
 #: Sources whose statements the bridges answer.
 SOURCES = ("scaling", "aligned")
 

@@ -7,9 +7,20 @@ from pathlib import Path
 from brainworth import results
 from brainworth.errors import BrainworthError
 from brainworth.report import style
+from brainworth.report.bridges import (
+    averaging_figure,
+    calibration_figure,
+    decoding_figure,
+    feature_spaces_figure,
+)
 
 #: Bridge to what draws its figure from its data; the rule of each begins with ``bridge_``.
-DRAWINGS = {}
+DRAWINGS = {
+    "calibration": calibration_figure.drawing,
+    "decoding": decoding_figure.drawing,
+    "feature_spaces": feature_spaces_figure.drawing,
+    "averaging": averaging_figure.drawing,
+}
 
 
 def draw(bridge: str, result: str | Path, png: str | Path, pdf: str | Path) -> None:
