@@ -326,3 +326,11 @@ def test_tasks_are_estimated_without_bias():
 
 def test_detectable_latents():
     assert brain_model.detectable(np.array([3.0, 1.0, 0.1]), 100, 20, HiddenNoise(40.0, 40.0)) == 2
+
+
+def test_leading_eigenvalues_of_large_matrices():
+    values = np.random.default_rng(8).normal(size=(400, 420))
+    matrix = values @ values.T
+    found, vectors = brain_noise._leading(matrix, 10)
+    np.testing.assert_allclose(found, np.linalg.eigvalsh(matrix)[::-1][:10], rtol=1e-8)
+    np.testing.assert_allclose(matrix @ vectors, vectors * found, atol=1e-4)

@@ -15,13 +15,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.sparse.linalg import eigsh
 
 from brainworth.bridges.brain_moments import Fit, Moments
 from brainworth.errors import BrainworthError
 
 #: Components at most, and samples that they are taken from, which bound the time.
-MOST_FACTORS = 40
+MOST_FACTORS = 30
 MOST_ROWS = 3000
+#: Matrices up to this size are decomposed in full.
+SMALL = 300
 #: A component stands out if its eigenvalue is so much above the largest of chance.
 MARGIN = 1.2
 #: Rounds of taking what components share out of the variance of channels, and the largest change of
@@ -138,10 +141,7 @@ def _factors(
     smaller = rows.T @ rows if n_channels <= len(rows) else rows @ rows.T
     size = len(smaller)
     most = min(MOST_FACTORS, size)
-    values, vectors = eigh(
-        smaller.astype(np.float64) / freedom, subset_by_index=(size - most, size - 1)
-    )
-    values, vectors = values[::-1], vectors[:, ::-1]
+    values, vectors = _leading(smaller.astype(np.float64) / freedom, most)
     total = float(np.einsum("ij,ij->", rows, rows, dtype=np.float64)) / freedom
     edge = MARGIN * (1 + np.sqrt(n_channels / freedom)) ** 2
     bulk, q = total / n_channels, 0
@@ -153,3 +153,17 @@ def _factors(
         vectors = rows.T @ vectors
         vectors /= np.linalg.norm(vectors, axis=0)
     return values[:q], np.asarray(vectors, dtype=np.float64), bulk
+
+
+def _leading(matrix: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest eigenvalues, descending, and their eigenvectors.
+
+    Of a large matrix only these are computed (Lanczos, from a fixed start: the same every time).
+    """
+    if len(matrix) > SMALL:
+        values, vectors = eigsh(matrix, k=most, v0=np.ones(len(matrix)), tol=1e-10)
+        order = np.argsort(values)[::-1]
+        return values[order], vectors[:, order]
+    size = len(matrix)
+    values, vectors = eigh(matrix, subset_by_index=(size - most, size - 1))
+    return values[::-1], vectors[:, ::-1]
