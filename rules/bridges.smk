@@ -5,6 +5,13 @@ INPUTS   results/<study>/data/betas_*.h5 (erosion), results/<study>/encoder/feat
 OUTPUTS  results/<study>/bridges/PART.json   calibration, decoding, feature_spaces, averaging
 """
 
+if "calibration" in BRIDGE_PARTS and CONFIG.bridges.calibration.tasks != "planted":
+    if not Path(CONFIG.bridges.calibration.tasks).is_file():
+        raise WorkflowError(
+            f"bridges.calibration.tasks: {CONFIG.bridges.calibration.tasks} does not exist; put the "
+            "table of labels there, or correct the path"
+        )
+
 
 rule bridge_calibration:
     """Calibrate what brain samples are worth, predict students, and train them."""

@@ -78,11 +78,11 @@ def _missed(axes: Axes, data: dict[str, Any]) -> None:
         axes.plot(
             *zip(*pairs, strict=True),
             linestyle="none",
-            marker=MARKERS[number % 5],
-            markersize=2.6,
+            marker="PXvDh"[number % 5],
+            markersize=3.2,
             markeredgewidth=0,
             alpha=0.7,
-            color=(style.PURPLE, style.GREEN, style.VERMILLION, style.INK)[number % 4],
+            color=(style.PURPLE, style.GREEN, style.INK, style.ORANGE)[number % 4],
             label=f"{data['brain_fractions'][size]:g} of the images",
         )
     _identity(axes, values)
