@@ -14,7 +14,7 @@ rule bridge_calibration:
                 "images": f"{DATA}/{paths.IMAGE_TRUTH}",
                 "truths": [
                     f"{DATA}/{paths.subject_truth_key(subject)}"
-                    for subject in CONFIG.bridges.subjects
+                    for subject in CONFIG.bridge_subjects
                 ],
             }
             if SIMULATED
@@ -59,7 +59,7 @@ rule bridge_decoding:
                 "images": f"{DATA}/{paths.IMAGE_TRUTH}",
                 "truth": [
                     f"{DATA}/{paths.subject_truth_key(subject)}"
-                    for subject in CONFIG.bridges.subjects
+                    for subject in CONFIG.bridge_subjects
                 ],
             }
             if SIMULATED
@@ -81,10 +81,11 @@ rule bridge_decoding:
     params:
         config=keys(
             *("seed", "interval", "design.min_repetitions"),
-            *("bridges.subjects", "bridges.decoding"),
+            "bridges.decoding",
             *(("simulation",) if SIMULATED else ()),
         ),
         code=code("bridge_decoding.py"),
+        subjects=CONFIG.bridge_subjects,
     script:
         "../scripts/bridge_decoding.py"
 
@@ -151,7 +152,7 @@ rule bridge_averaging:
                 "image_truth": f"{DATA}/{paths.IMAGE_TRUTH}",
                 "truths": [
                     f"{DATA}/{paths.subject_truth_key(subject)}"
-                    for subject in CONFIG.bridges.subjects
+                    for subject in CONFIG.bridge_subjects
                 ],
             }
             if SIMULATED
@@ -178,7 +179,7 @@ rule bridge_averaging:
         gpu=GPUS if "chasm" in CONFIG.bridges.averaging.models else 0,
     params:
         config=keys(
-            *("seed", "interval", "rois", "bridges.subjects", "bridges.averaging"),
+            *("seed", "interval", "rois", "bridges.averaging"),
             *(("simulation",) if SIMULATED else ()),
             *(
                 (
@@ -190,6 +191,7 @@ rule bridge_averaging:
             ),
         ),
         code=code("bridge_averaging.py"),
+        subjects=CONFIG.bridge_subjects,
         checkpoints=f"{OUT}/bridges/.checkpoints/averaging",
     script:
         "../scripts/bridge_averaging.py"

@@ -17,7 +17,7 @@ from brainworth.sections.data import Simulation
 
 with job(snakemake) as given:
     torch.set_num_threads(1)
-    subjects = given["bridges.subjects"]
+    subjects = list(snakemake.params.subjects)
     settings = given["bridges.averaging"]
     alignment = known = plan = None
     if "alignment" in snakemake.input.keys():  # noqa: SIM118 (not a dict)

@@ -8,7 +8,7 @@ from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
 
 with job(snakemake) as given:
-    subjects = given["bridges.subjects"]
+    subjects = list(snakemake.params.subjects)
     spaces, known = [], None
     if "truth" in snakemake.input.keys():  # noqa: SIM118 (not a dict)
         simulation = Simulation(**given["simulation"])
