@@ -10,7 +10,6 @@ share (`sharing_relation`). Then heads for the variance over trials (`variance_r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,17 @@ import numpy as np
 from brainworth.bridges import (
     average_encoder,
     averaging_inputs,
-    averaging_scores,
+    averaging_rows,
     common_space,
     image_inputs,
     network_encoder,
-    planted_cost,
     sharing_relation,
-    variance_head,
     variance_power,
     variance_recovery,
 )
-from brainworth.bridges.average_encoder import AVERAGE, OTHERS, Inputs, Predictions
+from brainworth.bridges.average_encoder import OTHERS, Inputs
 from brainworth.bridges.averaging_inputs import Truth
-from brainworth.bridges.common_space import Space
+from brainworth.bridges.averaging_rows import CHASM, IMAGES, RIDGE
 from brainworth.bridges.region_responses import Columns, Split
 from brainworth.encoder.comparison import Plan
 from brainworth.erosion import responses as shared
@@ -39,9 +36,6 @@ from brainworth.errors import BrainworthError
 from brainworth.nsd import registry
 from brainworth.nsd.simulate import truth
 from brainworth.stats import multiplicities, stream
-
-RIDGE, CHASM = "ridge", "chasm"
-IMAGES = "images"
 
 
 def analyse(
@@ -158,16 +152,16 @@ def analyse(
     if known is not None:
         shares["planted"] = fractions[:, kept]
     data["shared_fraction"] = {
-        source: _fraction_table(values, subjects) for source, values in shares.items()
+        source: averaging_rows.fraction_table(values, subjects) for source, values in shares.items()
     }
     for each in inputs:
         note(f"encoders, {each.name}")
         made = average_encoder.predict(each, spaces, seed)
-        scored = _score(
+        scored = averaging_rows.score(
             each.name, RIDGE, spaces, made, weights, subjects, names, settings, interval
         )
         data["encoders"] += scored
-        table, costs = _costs(
+        table, costs = averaging_rows.costs(
             each.name, spaces, made, weights, subjects, names, interval, n_train, seed
         )
         data["costs"] += table
@@ -200,40 +194,15 @@ def analyse(
             settings["max_network_images"],
             plan,
         )
-        data["encoders"] += _score(
+        data["encoders"] += averaging_rows.score(
             IMAGES, CHASM, spaces[:1], made, weights, subjects, names, settings, interval
         )
     note("variance")
     data["variance"] = _variance(
         found, names, inputs, known, parts, settings, weights, interval, seed
     )
-    data["summary"] = _summary(data)
+    data["summary"] = averaging_rows.summary(data)
     return data
-
-
-def _summary(data: Mapping[str, Any]) -> dict:
-    """Return what the bridge is quoted for: ridge from image features to region means."""
-    share = next(
-        row["share"]
-        for row in data["encoders"]
-        if (row["inputs"], row["model"], row["space"], row["size"], row["encoder"])
-        == (IMAGES, RIDGE, common_space.ROI_MEAN, average_encoder.ALL, OTHERS)
-    )
-    cost = next(
-        row
-        for row in data["costs"]
-        if (row["inputs"], row["space"], row["encoder"]) == (IMAGES, common_space.ROI_MEAN, OTHERS)
-    )
-    kept = ("estimate", "interval", "interval_subjects", "n_subjects")
-    return {
-        "share_of_others": {name: share[name] for name in kept},
-        "cost": {name: cost[name] for name in kept},
-        "variance": {
-            row["predictors"]: row["mean"]
-            for row in data["variance"]["heads"]
-            if row["target"] == variance_head.COMPONENTS
-        },
-    }
 
 
 def _image_inputs(
@@ -248,115 +217,6 @@ def _image_inputs(
         n_components=settings["n_features"],
         seed=seed,
     )
-
-
-def _fraction_table(values: np.ndarray, subjects: Sequence[str]) -> list[dict]:
-    """Return the mean over regions of each subject's shared fraction."""
-    known = np.isfinite(values)
-    return [
-        {
-            "subject": subject,
-            "fraction": float(values[s, known[s]].mean()) if known[s].any() else None,
-            "n_regions": int(known[s].sum()),
-        }
-        for s, subject in enumerate(subjects)
-    ]
-
-
-def _named(spaces: Sequence[Space]) -> dict[str, list[int]]:
-    """Return where the spaces of each name stand."""
-    answer: dict[str, list[int]] = {}
-    for place, each in enumerate(spaces):
-        answer.setdefault(each.name, []).append(place)
-    return answer
-
-
-def _score(
-    inputs: str,
-    model: str,
-    spaces: Sequence[Space],
-    made: Predictions,
-    weights: np.ndarray,
-    subjects: Sequence[str],
-    regions: Sequence[str],
-    settings: Mapping[str, Any],
-    interval: float,
-) -> list[dict]:
-    return [
-        {"inputs": inputs, "model": model, "space": name} | row
-        for name, places in _named(spaces).items()
-        for row in averaging_scores.rows(
-            [spaces[place] for place in places],
-            places,
-            made,
-            weights,
-            subjects,
-            regions,
-            min_ceiling=settings["min_ceiling"],
-            level=interval,
-        )
-    ]
-
-
-def _costs(
-    inputs: str,
-    spaces: Sequence[Space],
-    made: Predictions,
-    weights: np.ndarray,
-    subjects: Sequence[str],
-    regions: Sequence[str],
-    interval: float,
-    n_train: np.ndarray,
-    seed: int,
-) -> tuple[list[dict], dict[tuple[str, str], np.ndarray]]:
-    """Return the table of relative costs, and the estimates (S, R) by space and encoder."""
-    named = {}
-    for name, places in _named(spaces).items():
-        chosen = [spaces[place] for place in places]
-        named[name] = chosen, places, averaging_scores.weights_of(weights, chosen)
-    rng = stream(seed, "averaging", "training images", inputs)
-    table, estimates = [], {}
-    for name, found in averaging_scores.costs(named, made.halves, interval, rng).items():
-        chosen = named[name][0]
-        # what encoders from image features may explain is not planted
-        known = inputs == averaging_inputs.TRUE
-        truths = planted_cost.costs(chosen, n_train) if known else None
-        for encoder in (AVERAGE, OTHERS):
-            each = found[encoder]
-            if truths is not None:
-                each = replace(each, usable=each.usable & np.isfinite(truths[encoder]))
-            row = averaging_scores.summary(each, subjects, regions, interval)
-            if truths is not None:
-                _add_planted(row, truths[encoder], each.usable)
-            row["pairs"] = [
-                {
-                    "subject": subjects[s],
-                    "region": regions[r],
-                    "estimate": float(each.values[0, s, r]),
-                    "planted": None if truths is None else float(truths[encoder][s, r]),
-                }
-                for s, r in np.argwhere(each.usable)
-            ]
-            table.append({"inputs": inputs, "space": name, "encoder": encoder} | row)
-            estimates[name, encoder] = np.where(each.usable, each.values[0], np.nan)
-    return table, estimates
-
-
-def _add_planted(row: dict, planted: np.ndarray, usable: np.ndarray) -> None:
-    """Put the planted cost beside each estimate, averaged over the same subjects and regions."""
-
-    def number(value: float) -> float | None:
-        return float(value) if np.isfinite(value) else None
-
-    row["planted"] = number(planted_cost.means(planted, usable))
-    for each, value in zip(
-        row["subjects"], planted_cost.means(planted, usable, axis=1), strict=True
-    ):
-        each["planted"] = number(value)
-    for each, value in zip(
-        row["regions"], planted_cost.means(planted, usable, axis=0), strict=True
-    ):
-        each["planted"] = number(value)
 
 
 def _variance(
