@@ -23,6 +23,8 @@ from brainworth.encoder.scores import Scored
 from brainworth.encoder.targets import TEST, TRAIN, Targets
 from brainworth.stats import stream
 
+#: Voxels at a time, which bounds the memory.
+_BLOCK = 2048
 #: A region of fewer voxels is not scored by itself.
 FEWEST_VOXELS = 2
 #: Training images of a half for each component; with fewer, regressions without penalty are noise.
@@ -112,13 +114,29 @@ def explained(
         return None
     rng = stream(seed, "bridges", "feature_spaces", targets.subject, "halves")
     in_first = np.isin(targets.nsd_id[train], rng.permutation(images)[: len(images) // 2])
-    predicted = []
-    for rows in (train[in_first], train[~in_first]):
-        x, y = _centred(design[rows]), _centred(targets.values[rows][:, kept])
-        weights = np.linalg.lstsq(x, y, rcond=None)[0]
-        predicted.append(_centred(_centred(design[test]) @ weights))
-    first, second = predicted
-    y = _centred(targets.values[test][:, kept])
+    halves = [(rows, _centred(design[rows])) for rows in (train[in_first], train[~in_first])]
+    x = _centred(design[test])
+    voxels = np.flatnonzero(kept)
+    total = np.zeros(len(test))
+    for start in range(0, len(voxels), _BLOCK):
+        block = voxels[start : start + _BLOCK]
+        weights = [
+            np.linalg.lstsq(own, _centred(targets.values[np.ix_(rows, block)]), rcond=None)[0]
+            for rows, own in halves
+        ]
+        y = _centred(targets.values[np.ix_(test, block)])
+        total += np.sum(_adds(x @ weights[0], x @ weights[1], y) / ceiling[block], axis=1)
+    return total / len(voxels)
+
+
+def _adds(first: np.ndarray, second: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return what each image adds to the share of the variance of y that is explained, (n, V).
+
+    Parameters
+    ----------
+    first, second, y : arrays of shape (n, V)
+        Predictions from two halves of the training images, and responses; centred.
+    """
     variance = np.mean(y**2, axis=0)
     adds = (first * y + second * y - first * second) / variance
     # The part of the product of predictions that y does not account for is divided by a variance of
@@ -126,8 +144,7 @@ def explained(
     slopes = np.mean(first * y, axis=0) * np.mean(second * y, axis=0) / variance**2
     too_much = (np.mean(first * second, axis=0) / variance - slopes) * 2 / (len(y) - 1)
     # An image's weight also changes the variance that the share is of.
-    adds += np.mean(adds, axis=0) * (1 - y**2 / variance) + too_much
-    return np.mean(adds / ceiling[kept], axis=1)
+    return adds + np.mean(adds, axis=0) * (1 - y**2 / variance) + too_much
 
 
 def summarise(found: Scored, level: float) -> dict[str, Any]:

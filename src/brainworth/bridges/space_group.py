@@ -31,6 +31,10 @@ def data(
         "spaces": list(spaces),
         "subjects": [each.data for each in subjects],
         "group": group,
+        "shuffled_differences": {
+            key: sum(each.data["shuffled_differences"][key] for each in subjects)
+            for key in ("n_pairs", "n_significant")
+        },
         "pair": held(subjects, group, plan),
     }
 

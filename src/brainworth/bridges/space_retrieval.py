@@ -144,7 +144,7 @@ def decode(
     def split(values: np.ndarray) -> dict[str, np.ndarray]:
         return dict(zip(spaces, np.split(values, stops, axis=-1), strict=True))
 
-    means = found.predict(targets.values[test][:, voxels])
+    means = found.predict(targets.values[np.ix_(test, voxels)])
     trials = found.predict(targets.trials[:, voxels])
     return Decoded(
         split(means[:, :n]),
@@ -166,7 +166,7 @@ def _training_images(
             f"{targets.subject} has {len(images)} training images, and decoding needs at least "
             f"{FEWEST_TRAINING}; use more sessions (data.sessions)"
         )
-    values = targets.values[rows][:, voxels]
+    values = targets.values[np.ix_(rows, voxels)]
     if len(images) == len(rows):
         return images, rows[first], values[first]
     total = np.zeros((len(images), len(voxels)))
