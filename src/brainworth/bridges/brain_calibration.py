@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainworth.befs import value
-from brainworth.befs.value import Worth
+from brainworth.befs.overlap import Overlap
 from brainworth.bridges import brain_model, brain_moments, brain_noise, task_alignment
 from brainworth.bridges.brain_model import EffectiveBrain, HiddenNoise
 from brainworth.bridges.brain_moments import Fit, Moments
 from brainworth.bridges.brain_noise import Whitening
 from brainworth.bridges.task_alignment import Alignment, TaskEstimate
+
+#: Least share of what a subspace is expected to leave out of a wholly aligned task.
+LEAST = 0.25
 
 
 @dataclass(frozen=True)
@@ -125,26 +127,23 @@ def jackknife(estimates: np.ndarray) -> np.ndarray:
     return np.sqrt((n - 1) / n * np.sum((estimates - estimates.mean(axis=0)) ** 2, axis=0))
 
 
-def predict(
-    brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray, n_task: np.ndarray
-) -> Worth:
-    """Predict what brain samples are worth to a task.
+def missed(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
+    """Return the expected squared length of a task that n_brain samples leave out.
 
-    Parameters
-    ----------
-    brain : EffectiveBrain
-    task : Alignment
-    n_brain, n_task : arrays that broadcast
-        Samples; an intercept takes one of each, which theory does not count.
+    One sample is taken by the means. The estimate of the misalignment is used as it is, also below
+    0, as keeping it at 0 would make what is missed too large on average; but what the samples leave
+    out of the aligned part is kept to `LEAST` at least.
     """
     overlap = brain_model.overlap(brain, np.asarray(n_brain) - 1, task.direction)
-    return value.of_overlap(overlap, task.task(), n_brain, np.asarray(n_task) - 1)
+    return missed_of(overlap, task)
 
 
-def missed(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
-    """Return the expected squared length of a task that n_brain samples leave out."""
-    overlap = brain_model.overlap(brain, np.asarray(n_brain) - 1, task.direction)
-    return overlap.missed(task.task())
+def missed_of(overlap: Overlap, task: Alignment) -> np.ndarray:
+    """Return what is left out of a task, given how learned subspaces lie; see `missed`."""
+    signal = max(task.signal, 1e-12)
+    ignored = min(task.misalignment, signal)
+    found = (signal - ignored) * overlap.aligned + ignored * overlap.misaligned
+    return np.maximum(found, LEAST * signal * overlap.aligned)
 
 
 def draw_variance(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ logarithm. Intervals use Student's t with one degree of freedom less than blocks
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -208,16 +209,15 @@ def _log_errors(
     mean = brain_model.overlap(brain, n_brain - 1, None)
     logs = []
     for other, overlap in zip(others, lost, strict=True):
-        given = other.task()
         aligned = np.minimum(mine.aligned * overlap.aligned / mean.aligned, 1.0)
-        logs.append(np.log(given.aligned * aligned + given.misalignment * overlap.misaligned))
+        logs.append(np.log(brain_calibration.missed_of(replace(overlap, aligned=aligned), other)))
     return brain_calibration.jackknife(np.array(logs))
 
 
 def _task_log_error(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
     overlap = brain_model.overlap(brain, n_brain - 1, task.direction)
     slope = overlap.misaligned - overlap.aligned
-    return np.abs(slope) * task.task_error / overlap.missed(task.task())
+    return np.abs(slope) * task.task_error / brain_calibration.missed_of(overlap, task)
 
 
 def _prediction(

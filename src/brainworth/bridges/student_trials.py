@@ -247,16 +247,10 @@ def predicted(
     calibration: Calibration, tasks: Sequence[Alignment], n_brain: np.ndarray, n_task: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return predicted missed parts (B, T) and excess errors (B, N, T)."""
-    found = [
-        brain_calibration.predict(
-            calibration.brain, task, np.asarray(n_brain)[:, None], np.asarray(n_task)[None]
-        )
-        for task in tasks
-    ]
-    return (
-        np.stack([each.missed[:, 0] for each in found], axis=-1),
-        np.stack([each.excess for each in found], axis=-1),
-    )
+    brain, free = calibration.brain, np.asarray(n_task)[None, :, None] - 1
+    missed = np.stack([brain_calibration.missed(brain, task, n_brain) for task in tasks], axis=-1)
+    noise = np.array([task.noise for task in tasks])
+    return missed, stage2.optimal_excess(missed[:, None], noise, free, brain.p, brain.k)
 
 
 def _excess(student: students.Student, test: Moments, floor: np.ndarray) -> np.ndarray:

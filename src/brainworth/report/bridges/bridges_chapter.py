@@ -8,6 +8,7 @@ from brainworth.report import layout, tables
 from brainworth.report.blocks import from_results
 from brainworth.report.bridges import (
     averaging_section,
+    calibration_section,
     decoding_section,
     feature_spaces_section,
 )
@@ -18,6 +19,7 @@ from brainworth.report.tables import Column
 
 TITLE = "What do the three answer together?"
 SECTIONS = {
+    "calibration": calibration_section,
     "decoding": decoding_section,
     "feature_spaces": feature_spaces_section,
     "averaging": averaging_section,
