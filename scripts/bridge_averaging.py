@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from brainworth import results
-from brainworth.bridges import averaging
-from brainworth.bridges.averaging_inputs import Truth
+from brainworth.bridges.averaging import averaging
+from brainworth.bridges.averaging.averaging_inputs import Truth
 from brainworth.encoder import comparison, devices
 from brainworth.encoder.features import store
 from brainworth.job import job, notes, write_result

@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from brainworth.bridges import brain_inputs, brain_samples, calibration, calibration_planted, tasks
+from brainworth.bridges.calibration import (
+    brain_inputs,
+    brain_samples,
+    calibration,
+    calibration_planted,
+    tasks,
+)
 from brainworth.job import job, write_result
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainworth.bridges import decoding, decoding_spaces
+from brainworth.bridges.decoding import decoding, decoding_spaces
 from brainworth.job import job, write_result
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
