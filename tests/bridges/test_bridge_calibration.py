@@ -220,3 +220,21 @@ def test_too_few_samples_are_refused(change, said):
 )
 def test_verdicts(bounds, expected):
     assert calibration_tests.verdict(*bounds, 0.15) == expected
+
+
+def test_tasks_that_inputs_tell_nothing_of_are_left_out_and_counted():
+    samples, tasks, _, features = world("subj01")
+    labels = tasks.labels.copy()
+    labels[:, 1] = np.random.default_rng(5).normal(size=len(labels))
+    some = Tasks(["a", "noise"], tasks.nsd_id, labels)
+
+    def run(given):
+        return calibration.analyse(
+            [samples], features, lambda _: given, SETTINGS, interval=0.95, seed=1
+        )["subjects"][0]
+
+    found = run(some)
+    assert [task["learnable"] for task in found["tasks"]] == [True, False]
+    assert [task["task"] for task in found["rois"][0]["tasks"]] == ["a"]
+    with pytest.raises(BrainworthError, match="subj01: no task is linear in the inputs"):
+        run(Tasks(["noise"], tasks.nsd_id, labels[:, 1:]))

@@ -146,6 +146,12 @@ def missed_of(overlap: Overlap, task: Alignment) -> np.ndarray:
     return np.maximum(found, LEAST * signal * overlap.aligned)
 
 
+def bounds_of_missed(brain: EffectiveBrain, task: Alignment, n_brain: float) -> tuple[float, float]:
+    """Return what may be missed at least and at most, which ends of intervals are kept to."""
+    overlap = brain_model.overlap(brain, np.asarray(n_brain) - 1, task.direction)
+    return LEAST * task.signal * float(overlap.aligned), task.signal
+
+
 def draw_variance(brain: EffectiveBrain, task: Alignment, n_brain: np.ndarray) -> np.ndarray:
     """Return the variance over brain data sets of what one leaves out of a task.
 

@@ -141,9 +141,22 @@ def _subject(
         true_beta = calibration_planted.task_coefficients(inputs, coefficients)
     pool_x = inputs.x[features.rows(division.pool)]
     pool_y = tasks.labels[tasks.rows(division.pool)]
-    estimates = estimate_tasks(pool_x, pool_y)
+    all_estimates = estimate_tasks(pool_x, pool_y)
+    learnable = np.array([calibration_rows.is_learnable(task) for task in all_estimates])
+    if not learnable.any():
+        raise BrainworthError(
+            f"{samples.subject}: no task is linear in the inputs ({', '.join(tasks.names)}: the "
+            f"squared length of the coefficients is not {calibration_rows.LEARNABLE} standard "
+            "errors above 0); give other tasks (bridges.calibration.tasks), more labels, or other "
+            "inputs (encoder.features)"
+        )
+    names = [name for name, kept in zip(tasks.names, learnable, strict=True) if kept]
+    estimates = [task for task, kept in zip(all_estimates, learnable, strict=True) if kept]
+    pool_y = pool_y[:, learnable]
     test_x = inputs.x[features.rows(division.test)]
     target = tasks.labels[tasks.rows(division.test)] if true_beta is None else test_x @ true_beta
+    target = target[:, learnable]
+    learned_beta = None if true_beta is None else true_beta[:, learnable]
     test = students.test_sums(test_x, target)
     half = named("pool").permutation(len(pool_x)) % 2
     halves = [
@@ -165,12 +178,12 @@ def _subject(
         block=block,
         n_brain=n_brain,
         n_task=n_task,
-        names=tasks.names,
+        names=names,
         estimates=estimates,
         halves=halves,
         test=test,
-        floor=_floor(pool_x, pool_y, estimates, test, true_beta),
-        true_beta=true_beta,
+        floor=_floor(pool_x, pool_y, estimates, test, learned_beta),
+        true_beta=learned_beta,
         settings=settings,
         interval=interval,
         seed=seed,
@@ -191,7 +204,7 @@ def _subject(
             "highest": float(inputs.kurtosis.max()),
             "n_images": inputs.n_fitted,
         },
-        "tasks": calibration_rows.tasks(tasks, estimates, true_beta, interval),
+        "tasks": calibration_rows.tasks(tasks, all_estimates, true_beta, interval),
         "alone": alone,
         "rois": [
             _region(study, region, voxels, planted and planted.of(voxels))

@@ -25,6 +25,11 @@ from brainworth.bridges.calibration.calibration_study import Study
 from brainworth.bridges.calibration.task_alignment import Alignment, TaskEstimate
 from brainworth.bridges.calibration.tasks import Tasks
 
+#: Standard errors by which the squared length of a task's coefficients must exceed 0.
+LEARNABLE = 4
+#: Largest distance of an end of an interval on the logarithm: more says nothing, and overflows.
+LONGEST = 50.0
+
 
 def quantile(degrees: int, interval: float) -> float:
     """Return how many standard errors an interval reaches to each side."""
@@ -41,11 +46,16 @@ def around(estimate: float, error: float, reach: float) -> dict[str, Any]:
 
 def above_zero(estimate: float, log_error: float, reach: float) -> dict[str, Any]:
     """Return an estimate above 0 and its interval, symmetric on the logarithm."""
-    factor = np.exp(reach * log_error)
+    factor = np.exp(min(reach * log_error, LONGEST))
     return {
         "estimate": float(estimate),
         "interval": [float(estimate / factor), float(estimate * factor)],
     }
+
+
+def is_learnable(task: TaskEstimate) -> bool:
+    """Say whether a task is linear in the inputs to a part that can be told from nothing."""
+    return task.signal > LEARNABLE * float(np.sqrt(_signal_variance(task)))
 
 
 def tasks(
@@ -59,6 +69,7 @@ def tasks(
         row = {
             "task": name,
             "n": task.n,
+            "learnable": is_learnable(task),
             "signal": around(task.signal, error, reach),
             "noise": above_zero(task.noise, np.sqrt(2 / task.degrees), reach),
             "snr": around(
@@ -226,7 +237,9 @@ def _prediction(
     """Predict at one number of brain samples; intervals follow from that of what is missed."""
     n_brain = int(study.n_brain[place])
     missed = float(brain_calibration.missed(brain, task, n_brain))
+    ends = brain_calibration.bounds_of_missed(brain, task, n_brain)
     bounds = above_zero(missed, error, reach)
+    bounds["interval"] = [float(np.clip(each, *ends)) for each in bounds["interval"]]
     values = [missed, *bounds["interval"]]
     given, d, k = task.task(), brain.d, brain.k
     free = study.n_task[:, None] - 1

@@ -17,28 +17,28 @@ def summary(
 ) -> dict[str, Any]:
     """Summarise ratios of measured to predicted over subjects.
 
-    A subject's ratio is the mean over its regions and tasks; the interval is Student's t over
-    subjects, and needs two.
+    A subject's ratio is the mean over its regions and tasks; of what is missed, which may be
+    near 0, the ratio of sums over them. The interval is Student's t over subjects, and needs two.
     """
-    pooled: dict[tuple, dict[str, list[float]]] = {}
+    pooled: dict[tuple, dict[str, list[dict[str, Any]]]] = {}
 
-    def add(key: tuple, subject: str, ratio: float) -> None:
-        pooled.setdefault(key, {}).setdefault(subject, []).append(ratio)
+    def add(key: tuple, subject: str, row: dict[str, Any]) -> None:
+        pooled.setdefault(key, {}).setdefault(subject, []).append(row)
 
     for each in subjects:
         for row in each["alone"]:
-            add((row["student"], None, row["n_task"]), each["subject"], row["ratio"])
+            add((row["student"], None, row["n_task"]), each["subject"], row)
         for roi in each["rois"]:
             for task in roi["tasks"]:
                 for place, test in enumerate(task["tests"]):
-                    add(("missed", place, None), each["subject"], test["missed"]["ratio"])
+                    add(("missed", place, None), each["subject"], test["missed"])
                     for student in test["students"]:
                         key = ("befs", place, student["n_task"])
-                        add(key, each["subject"], student["ratio"])
-                        add(("befs", None, None), each["subject"], student["ratio"])
+                        add(key, each["subject"], student)
+                        add(("befs", None, None), each["subject"], student)
     rows = [
         {"what": what, "brain_size": place, "n_task": n_task}
-        | _mean([float(np.mean(ratios)) for ratios in by_subject.values()], tolerance, interval)
+        | _mean([_ratio(what, found) for found in by_subject.values()], tolerance, interval)
         for (what, place, n_task), by_subject in pooled.items()
     ]
     overall = next((row for row in rows if row["n_task"] is None and row["what"] == "befs"), None)
@@ -49,6 +49,12 @@ def summary(
         "recovered": _recovered(subjects),
         "null_ranks": [roi["null"]["rank"] for roi in _rois(subjects) if roi["null"]],
     }
+
+
+def _ratio(what: str, rows: list[dict[str, Any]]) -> float:
+    if what == "missed":
+        return sum(row["measured"] for row in rows) / sum(row["predicted"] for row in rows)
+    return float(np.mean([row["ratio"] for row in rows]))
 
 
 def _mean(means: list[float], tolerance: float, interval: float) -> dict[str, Any]:

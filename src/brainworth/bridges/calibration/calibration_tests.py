@@ -49,6 +49,7 @@ def add_tests(
     found = np.mean([each["measured"] for each in measured], axis=0)
     missed = np.mean([each["predicted_missed"] for each in measured], axis=0)
     found_missed = np.mean([each["measured_missed"] for each in measured], axis=0)
+    missed_spread = np.sqrt(np.sum([each["missed_error"] ** 2 for each in measured], axis=0)) / 2
     spread = np.sqrt(np.sum([each["error"] ** 2 for each in measured], axis=0)) / 2
     k = round(np.mean([each["k"] for each in measured]))
     for place, n_brain in enumerate(measured[0]["sizes"]):
@@ -68,7 +69,7 @@ def add_tests(
                     missed[place, column],
                     found_missed[place, column],
                     brain_part + known,
-                    0.0,
+                    missed_spread[place, column],
                     reach,
                     tolerance,
                 ),

@@ -68,6 +68,8 @@ def test(study: Study, r: np.ndarray, parts: list[Moments]) -> list[dict[str, An
         k = calibration.brain.k
         kappa = student_trials.penalties(missed, tasks, study.d - k)
         mean, error = student_trials.measure(learned, k, taught, kappa, study.test, study.floor)
+        tested = known_tasks(study, taught.estimates)
+        left_out = student_trials.missed(learned, k, tested)
         found.append(
             {
                 "k": k,
@@ -77,9 +79,8 @@ def test(study: Study, r: np.ndarray, parts: list[Moments]) -> list[dict[str, An
                 "predicted_missed": missed,
                 "measured": mean,
                 "error": error,
-                "measured_missed": student_trials.missed(
-                    learned, k, _known_tasks(study, taught.estimates)
-                ),
+                "measured_missed": left_out,
+                "missed_error": student_trials.missed_error(left_out, k, tested),
             }
         )
     return found
@@ -92,7 +93,7 @@ def null(study: Study, whole: Calibration, r: np.ndarray) -> dict[str, Any]:
         study.x,
         r,
         study.block,
-        _known_tasks(study, study.estimates),
+        known_tasks(study, study.estimates),
         whole.brain.k,
         study.settings["n_shuffles"],
         study.settings["rank_rule"],
@@ -110,7 +111,7 @@ def null(study: Study, whole: Calibration, r: np.ndarray) -> dict[str, Any]:
     return calibration_rows.null(found, predicted, measured[0], error[0], study)
 
 
-def _known_tasks(study: Study, estimates: list[TaskEstimate]) -> list[TaskEstimate]:
+def known_tasks(study: Study, estimates: list[TaskEstimate]) -> list[TaskEstimate]:
     """Return the tasks as planted, or as estimated from other samples than the predictions."""
     if study.true_beta is None:
         return estimates

@@ -219,6 +219,13 @@ def missed(learned: list[list[np.ndarray]], k: int, tasks: Sequence[TaskEstimate
     )
 
 
+def missed_error(found: np.ndarray, k: int, tasks: Sequence[TaskEstimate]) -> np.ndarray:
+    """Return the standard error of `missed`, (B, T), that comes from the tasks' coefficients."""
+    error = np.array([task.error for task in tasks])
+    p = np.array([len(task.beta) - k for task in tasks])
+    return np.sqrt(4 * error * np.maximum(found, 0) + 2 * p * error**2)
+
+
 def penalties(predicted: np.ndarray, tasks: Sequence[Alignment], p: int) -> np.ndarray:
     """Return the best penalties (B, T) at the predicted missed parts (B, T)."""
     noise = np.array([task.noise for task in tasks])

@@ -30,6 +30,7 @@ def drawing(data: dict[str, Any]) -> Figure:
 
 def _errors(axes: Axes, data: dict[str, Any]) -> None:
     found: dict[str, list[tuple[float, float]]] = {}
+    found["with brain data"] = []
     for subject in data["subjects"]:
         for row in subject["alone"]:
             label = {"task_only": "least squares", "ridge": "tuned ridge"}[row["student"]]
@@ -37,15 +38,17 @@ def _errors(axes: Axes, data: dict[str, Any]) -> None:
         for roi in subject["rois"]:
             for task in roi["tasks"]:
                 for test in task["tests"]:
-                    found.setdefault("with brain data", []).extend(
+                    found["with brain data"] += [
                         (row["predicted"], row["measured"]) for row in test["students"]
-                    )
+                    ]
     looks = {
         "least squares": (style.ORANGE, "s"),
-        "tuned ridge": (style.SKY, "^"),
+        "tuned ridge": (style.VERMILLION, "^"),
         "with brain data": (style.BLUE, "o"),
     }
     for label, pairs in found.items():
+        if not pairs:
+            continue
         color, marker = looks[label]
         axes.plot(
             *zip(*pairs, strict=True),
@@ -90,7 +93,9 @@ def _missed(axes: Axes, data: dict[str, Any]) -> None:
 def _rates(axes: Axes, data: dict[str, Any]) -> None:
     names = [subject["subject"] for subject in data["subjects"]]
     roi = data["subjects"][0]["rois"][0]["roi"]
-    tasks = [task["task"] for task in data["subjects"][0]["tasks"]]
+    tasks = list(
+        dict.fromkeys(task["task"] for subject in data["subjects"] for task in subject["tasks"])
+    )
     for number, name in enumerate(tasks):
         offset = ((number + 0.5) / len(tasks) - 0.5) * SPREAD
         rows = [_rate(subject, roi, name) for subject in data["subjects"]]

@@ -154,6 +154,17 @@ def _reading(data: dict[str, Any]) -> Iterator[str]:
             f" settings, {count(verdicts['holds'], overall['n_settings'])} hold,"
             f" {whole(verdicts['undecided'])} are undecided and {whole(verdicts['fails'])} fail."
         )
+    lost = [
+        f"{subject['subject']} {escape(task['task'])}"
+        for subject in data["subjects"]
+        for task in subject["tasks"]
+        if not task["learnable"]
+    ]
+    if lost:
+        yield (
+            "Left out, as no part of the task that is linear in the inputs can be told from"
+            f" nothing: {', '.join(lost)}."
+        )
     beaten, n = _against_ridge(data)
     if n:
         yield (
@@ -284,9 +295,9 @@ def _ratios(data: dict[str, Any], table: int) -> list[Flowable]:
         Column("Verdict", "left"),
     ]
     caption = (
-        "Measured over predicted: means over subjects (n) of the mean over regions and tasks."
-        " Images used: brain samples as a share of a subject’s images. Predictions are those of"
-        f" {cite('befs')}, resummed."
+        "Measured over predicted: means over subjects (n) of the mean over regions and tasks (of"
+        " what is missed, of the ratio of their sums). Images used: brain samples as a share of a"
+        f" subject’s images. Predictions are those of {cite('befs')}, resummed."
     )
     return tables.table(table, caption, columns, rows, notes, split=True)
 
