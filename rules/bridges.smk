@@ -43,7 +43,7 @@ rule bridge_calibration:
         mem_mb=growing(3000),
     params:
         config=keys(
-            *("seed", "interval", "bridges.calibration"),
+            *("seed", "interval", "rois", "bridges.calibration"),
             *(("simulation",) if SIMULATED else ()),
         ),
         code=code("bridge_calibration.py"),

@@ -237,11 +237,10 @@ def _check_calibration(given: BridgeCalibration, rois: list[str], simulated: boo
             "bridges.calibration.tasks is planted, which only simulated data can be; give the "
             "path of a CSV table of labels, or take calibration out of bridges.parts"
         )
-    unknown = [name for name in given.rois if name not in {"all", *rois}]
-    if unknown:
+    if not set(given.rois) & {"all", *rois}:
         raise ValueError(
-            f"bridges.calibration.rois: {', '.join(unknown)} is not among rois; add it there, or "
-            "choose from these and all"
+            f"rois: none of bridges.calibration.rois ({', '.join(given.rois)}) is among them; add "
+            "one to rois, name others there (or all), or take calibration out of bridges.parts"
         )
 
 
