@@ -21,7 +21,7 @@ rule bridge_calibration:
                 "images": f"{DATA}/{paths.IMAGE_TRUTH}",
                 "truths": [
                     f"{DATA}/{paths.subject_truth_key(subject)}"
-                    for subject in CONFIG.bridges.subjects
+                    for subject in CONFIG.bridge_subjects
                 ],
             }
             if SIMULATED
@@ -50,7 +50,7 @@ rule bridge_calibration:
         mem_mb=growing(3000),
     params:
         config=keys(
-            *("seed", "interval", "bridges.calibration"),
+            *("seed", "interval", "rois", "bridges.calibration"),
             *(("simulation",) if SIMULATED else ()),
         ),
         code=code("bridge_calibration.py"),
@@ -66,7 +66,7 @@ rule bridge_decoding:
                 "images": f"{DATA}/{paths.IMAGE_TRUTH}",
                 "truth": [
                     f"{DATA}/{paths.subject_truth_key(subject)}"
-                    for subject in CONFIG.bridges.subjects
+                    for subject in CONFIG.bridge_subjects
                 ],
             }
             if SIMULATED
@@ -88,10 +88,11 @@ rule bridge_decoding:
     params:
         config=keys(
             *("seed", "interval", "design.min_repetitions"),
-            *("bridges.subjects", "bridges.decoding"),
+            "bridges.decoding",
             *(("simulation",) if SIMULATED else ()),
         ),
         code=code("bridge_decoding.py"),
+        subjects=CONFIG.bridge_subjects,
     script:
         "../scripts/bridge_decoding.py"
 
@@ -158,7 +159,7 @@ rule bridge_averaging:
                 "image_truth": f"{DATA}/{paths.IMAGE_TRUTH}",
                 "truths": [
                     f"{DATA}/{paths.subject_truth_key(subject)}"
-                    for subject in CONFIG.bridges.subjects
+                    for subject in CONFIG.bridge_subjects
                 ],
             }
             if SIMULATED
@@ -185,7 +186,7 @@ rule bridge_averaging:
         gpu=GPUS if "chasm" in CONFIG.bridges.averaging.models else 0,
     params:
         config=keys(
-            *("seed", "interval", "rois", "bridges.subjects", "bridges.averaging"),
+            *("seed", "interval", "rois", "bridges.averaging"),
             *(("simulation",) if SIMULATED else ()),
             *(
                 (
@@ -197,6 +198,7 @@ rule bridge_averaging:
             ),
         ),
         code=code("bridge_averaging.py"),
+        subjects=CONFIG.bridge_subjects,
         checkpoints=f"{OUT}/bridges/.checkpoints/averaging",
     script:
         "../scripts/bridge_averaging.py"

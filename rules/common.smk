@@ -280,8 +280,8 @@ OVERVIEW = (
     else []
 )
 # Whom the bridges are about, their results and figures.
-BRIDGE_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in CONFIG.bridges.subjects]
-BRIDGE_BETAS = [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.bridges.subjects]
+BRIDGE_TARGETS = [f"{ENCODED}/targets_{subject}.h5" for subject in CONFIG.bridge_subjects]
+BRIDGE_BETAS = [f"{OUT}/data/betas_{subject}.h5" for subject in CONFIG.bridge_subjects]
 BRIDGE_PARTS = CONFIG.bridges.parts if CONFIG.bridges_run else []
 BRIDGES = [f"{OUT}/bridges/{part}.json" for part in BRIDGE_PARTS]
 BRIDGE_FIGURES = [f"{FIGURES}/bridge_{part}.png" for part in BRIDGE_PARTS]

@@ -19,10 +19,10 @@ if CONFIG.rdms.file is None:
             f"{LOGS}/rdms.log",
         benchmark:
             f"{LOGS}/benchmarks/rdms.tsv"
+        priority: LONGEST
         conda:
             ENV
         threads: THREADS
-        priority: LONGEST
         resources:
             mem_mb=growing(3000),
         params:
@@ -65,10 +65,10 @@ rule rsa:
         f"{LOGS}/rsa.log",
     benchmark:
         f"{LOGS}/benchmarks/rsa.tsv"
+    priority: LONGEST
     conda:
         ENV
     threads: THREADS
-    priority: LONGEST
     resources:
         mem_mb=growing(2000),
     params:
@@ -195,10 +195,10 @@ rule variance_reliability:
         f"{LOGS}/variance_reliability.log",
     benchmark:
         f"{LOGS}/benchmarks/variance_reliability.tsv"
+    priority: LONGEST
     conda:
         ENV
     threads: THREADS
-    priority: LONGEST
     resources:
         mem_mb=growing(4000),
     params:

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from brainworth import results
-from brainworth.bridges import averaging
-from brainworth.bridges.averaging_inputs import Truth
+from brainworth.bridges.averaging import averaging
+from brainworth.bridges.averaging.averaging_inputs import Truth
 from brainworth.encoder import comparison, devices
 from brainworth.encoder.features import store
 from brainworth.job import job, notes, write_result
@@ -17,7 +17,7 @@ from brainworth.sections.data import Simulation
 
 with job(snakemake) as given:
     torch.set_num_threads(1)
-    subjects = given["bridges.subjects"]
+    subjects = list(snakemake.params.subjects)
     settings = given["bridges.averaging"]
     alignment = known = plan = None
     if "alignment" in snakemake.input.keys():  # noqa: SIM118 (not a dict)

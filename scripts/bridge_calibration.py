@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from brainworth.bridges import brain_inputs, brain_samples, calibration, calibration_planted, tasks
+from brainworth.bridges.calibration import (
+    brain_inputs,
+    brain_samples,
+    calibration,
+    calibration_planted,
+    tasks,
+)
 from brainworth.job import job, write_result
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
@@ -12,6 +18,7 @@ with job(snakemake) as given:
     simulated = "images" in snakemake.input.keys()  # noqa: SIM118 (not a dict)
     phi = truth.read_images(Path(snakemake.input.images)).features if simulated else None
     simulation = Simulation(**given["simulation"]) if simulated else None
+    regions = [name for name in settings["rois"] if name in (brain_samples.ALL, *given["rois"])]
     betas = [Path(path) for path in snakemake.input.betas]
     truths = dict(zip(betas, snakemake.input.truths, strict=True)) if simulated else {}
     if settings["inputs"] == "truth":
@@ -44,7 +51,7 @@ with job(snakemake) as given:
         )
 
     data = calibration.analyse(
-        (brain_samples.read(path, settings["rois"]) for path in betas),
+        (brain_samples.read(path, regions) for path in betas),
         features,
         tasks_of,
         settings,
@@ -52,4 +59,5 @@ with job(snakemake) as given:
         seed=given["seed"],
         planted_of=planted_of if settings["inputs"] == "truth" else None,
     )
+    data["rois_left_out"] = [name for name in settings["rois"] if name not in regions]
     write_result(snakemake, given, given["study"], data)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from brainworth.bridges import decoding, decoding_spaces
+from brainworth.bridges.decoding import decoding, decoding_spaces
 from brainworth.job import job, write_result
 from brainworth.nsd.simulate import truth
 from brainworth.sections.data import Simulation
 
 with job(snakemake) as given:
-    subjects = given["bridges.subjects"]
+    subjects = list(snakemake.params.subjects)
     spaces, known = [], None
     if "truth" in snakemake.input.keys():  # noqa: SIM118 (not a dict)
         simulation = Simulation(**given["simulation"])

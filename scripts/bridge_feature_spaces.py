@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from brainworth.bridges import feature_spaces, space_group, space_plan, space_sources
+from brainworth.bridges.feature_spaces import feature_spaces, space_group, space_plan, space_sources
 from brainworth.encoder import targets
 from brainworth.job import job, write_result
 from brainworth.sections.data import Simulation

@@ -406,7 +406,7 @@ def test_a_wrong_entry_of_a_list_is_named(default, key, entry, words):
 
 def test_feature_spaces_that_do_not_belong_to_the_data_are_refused(default):
     real = changed(default, "data.source", "local")
-    told = complaint(real)
+    told = complaint(changed(real, "bridges.parts", ["feature_spaces"]))
     assert "bridges.feature_spaces.spaces: aligned and half aligned and misaligned" in told
     assert "only simulated data can have" in told
     assert config.validate(changed(real, "bridges.run", False))
@@ -437,3 +437,14 @@ def test_feature_spaces_are_of_subjects_of_the_bridges(default):
     assert "feature_spaces.subjects names subj07" in told
     alone = changed(default, "bridges.subjects", ["subj01", "subj05"])
     assert config.validate(changed(alone, "bridges.parts", ["decoding"]))
+
+
+def test_bridges_are_about_all_subjects_unless_some_are_named(default):
+    assert config.validate(default).bridge_subjects == default["subjects"]
+    three = changed(default, "bridges.subjects", ["subj01", "subj05", "subj07"])
+    assert config.validate(three).bridge_subjects == ["subj01", "subj05", "subj07"]
+    fewer = changed(three, "subjects", ["subj01", "subj02", "subj05"])
+    told = complaint(changed(fewer, "encoder.run", False))
+    assert "bridges.subjects names subj07" in told
+    off = changed(three, "bridges.run", False)
+    assert config.validate(off).described_subjects == ["subj01", "subj02", "subj05", "subj07"]

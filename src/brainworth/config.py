@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from brainworth import strict_yaml
 from brainworth.errors import BrainworthError
+from brainworth.sections import bridges
 from brainworth.sections.base import Section
 from brainworth.sections.befs import Befs
 from brainworth.sections.bridges import Bridges
@@ -89,6 +90,11 @@ class Config(Section):
         return self.bridges.run and self.rdms.file is None and self.roi_means.dir is None
 
     @property
+    def bridge_subjects(self) -> list[str]:
+        """Subjects of the bridges: all, if `bridges.subjects` names none."""
+        return self.subjects if self.bridges.subjects is None else self.bridges.subjects
+
+    @property
     def described_subjects(self) -> list[str]:
         """Subjects whose images are described, and whose responses are split by images.
 
@@ -96,7 +102,7 @@ class Config(Section):
         """
         wanted = set(self.encoder_subjects) if self.encoder_runs else set()
         if self.bridges_run:
-            wanted |= set(self.bridges.subjects)
+            wanted |= set(self.bridge_subjects)
         return [subject for subject in self.subjects if subject in wanted]
 
     @model_validator(mode="after")
@@ -109,7 +115,7 @@ class Config(Section):
             ("encoder.parts", self.encoder.parts),
             ("encoder.subjects", self.encoder.subjects),
             ("bridges.parts", self.bridges.parts),
-            ("bridges.subjects", self.bridges.subjects),
+            ("bridges.subjects", self.bridge_subjects),
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
@@ -130,33 +136,9 @@ class Config(Section):
                 "encoder.transfer where encoder.parts has transfer); add them to subjects, take "
                 "them out there, or set encoder.run to false"
             )
-        regions = self.bridges.decoding.regions
-        decoded = self.bridges_run and "decoding" in self.bridges.parts
-        if decoded and not set(regions) & set(self.rois):
-            raise ValueError(
-                f"rois: none of bridges.decoding.regions ({', '.join(regions)}) is among them; add "
-                "one to rois, name others there, or take decoding out of bridges.parts"
-            )
-        absent = sorted(set(self.bridges.subjects) - set(self.subjects))
-        if self.bridges_run and absent:
-            raise ValueError(
-                f"subjects: bridges.subjects names {' and '.join(absent)}; add them to subjects, "
-                "take them out there, or set bridges.run to false"
-            )
-        if self.bridges_run and "calibration" in self.bridges.parts:
-            self._check_calibration()
-        planted = self.bridges.feature_spaces.planted
-        if (
-            self.bridges_run
-            and "feature_spaces" in self.bridges.parts
-            and self.data.source != "simulated"
-            and planted
-        ):
-            raise ValueError(
-                f"bridges.feature_spaces.spaces: {' and '.join(planted)} are planted, which only "
-                "simulated data can have; take them out, or take feature_spaces out of "
-                "bridges.parts"
-            )
+        if self.bridges_run:
+            simulated = self.data.source == "simulated"
+            bridges.check(self.bridges, self.subjects, self.rois, simulated=simulated)
         between = BETWEEN_SUBJECTS & set(self.erosion.tests)
         if self.rdms.file is None and between and len(self.subjects) < 2:
             raise ValueError(
@@ -169,26 +151,6 @@ class Config(Section):
                 f"[{', '.join(sorted(OF_RDMS, reverse=True))}] or one of them"
             )
         return self
-
-    def _check_calibration(self) -> None:
-        given = self.bridges.calibration
-        simulated = self.data.source == "simulated"
-        if given.inputs == "truth" and not simulated:
-            raise ValueError(
-                "bridges.calibration.inputs is truth, which only simulated data have; set it to "
-                "features"
-            )
-        if given.tasks == "planted" and not simulated:
-            raise ValueError(
-                "bridges.calibration.tasks is planted, which only simulated data can be; give the "
-                "path of a CSV table of labels, or take calibration out of bridges.parts"
-            )
-        unknown = [name for name in given.rois if name not in {"all", *self.rois}]
-        if unknown:
-            raise ValueError(
-                f"bridges.calibration.rois: {', '.join(unknown)} is not among rois; add it there, "
-                "or choose from these and all"
-            )
 
 
 def validate(config: dict[str, Any], origin: str = "the configuration") -> Config:

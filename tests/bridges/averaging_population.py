@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainworth.bridges import average_encoder, averaging_scores, common_space, planted_cost
-from brainworth.bridges.average_encoder import Inputs
-from brainworth.bridges.common_space import Space
-from brainworth.bridges.region_responses import Columns, Split, reduce
+from brainworth.bridges.averaging import (
+    average_encoder,
+    averaging_scores,
+    common_space,
+    planted_cost,
+)
+from brainworth.bridges.averaging.average_encoder import Inputs
+from brainworth.bridges.averaging.common_space import Space
+from brainworth.bridges.averaging.region_responses import Columns, Split, reduce
 from brainworth.stats import multiplicities
 
 N_SHARED = N_OWN = 6

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from brainworth.bridges import averaging
-from brainworth.bridges.averaging_inputs import Truth
+from brainworth.bridges.averaging import averaging
+from brainworth.bridges.averaging.averaging_inputs import Truth
 from brainworth.encoder import targets
 from brainworth.encoder.features.store import Features
 from brainworth.nsd import betas, design, registry

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainworth.bridges import feature_spaces, ideal_observer, planted_spaces, space_plan, spaces
-from brainworth.bridges.space_truth import Truth
+from brainworth.bridges.feature_spaces import (
+    feature_spaces,
+    ideal_observer,
+    planted_spaces,
+    space_plan,
+    spaces,
+)
+from brainworth.bridges.feature_spaces.space_truth import Truth
 from brainworth.encoder.targets import Targets
 from brainworth.nsd.simulate.truth import SubjectTruth
 from brainworth.sections.data import Simulation

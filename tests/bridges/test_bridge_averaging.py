@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from brainworth.bridges import (
+from brainworth.bridges.averaging import (
     average_encoder,
     averaging_scores,
     common_space,
@@ -15,8 +15,15 @@ from brainworth.bridges import (
     region_responses,
     sharing_relation,
 )
-from brainworth.bridges.average_encoder import ALL, AVERAGE, INDIVIDUAL, MATCHED, OTHERS, POOLED
-from brainworth.bridges.region_responses import Split
+from brainworth.bridges.averaging.average_encoder import (
+    ALL,
+    AVERAGE,
+    INDIVIDUAL,
+    MATCHED,
+    OTHERS,
+    POOLED,
+)
+from brainworth.bridges.averaging.region_responses import Split
 from brainworth.errors import BrainworthError
 
 SEEDS = range(12)

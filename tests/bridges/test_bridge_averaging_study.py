@@ -9,8 +9,15 @@ import torch
 from averaging_study import NETWORK, REGIONS, SETTINGS, SUBJECTS, analyse, make
 
 from brainworth import results
-from brainworth.bridges import averaging, averaging_inputs, image_inputs, network_encoder
-from brainworth.bridges.average_encoder import ALL, AVERAGE, INDIVIDUAL, MATCHED, OTHERS, POOLED
+from brainworth.bridges.averaging import averaging, averaging_inputs, image_inputs, network_encoder
+from brainworth.bridges.averaging.average_encoder import (
+    ALL,
+    AVERAGE,
+    INDIVIDUAL,
+    MATCHED,
+    OTHERS,
+    POOLED,
+)
 from brainworth.encoder import comparison
 from brainworth.encoder.features.store import Features
 from brainworth.erosion import responses

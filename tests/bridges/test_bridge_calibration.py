@@ -7,10 +7,10 @@ import planted_brains
 import pytest
 
 from brainworth import results
-from brainworth.bridges import brain_inputs, calibration, calibration_tests
-from brainworth.bridges.brain_samples import BrainSamples
-from brainworth.bridges.calibration_planted import PlantedVoxels
-from brainworth.bridges.tasks import Tasks
+from brainworth.bridges.calibration import brain_inputs, calibration, calibration_tests
+from brainworth.bridges.calibration.brain_samples import BrainSamples
+from brainworth.bridges.calibration.calibration_planted import PlantedVoxels
+from brainworth.bridges.calibration.tasks import Tasks
 from brainworth.errors import BrainworthError
 
 D, K, V, N_IMAGES, N_SEEN = 20, 3, 30, 6000, 600

@@ -8,15 +8,15 @@ import pytest
 
 from brainworth.befs import stage1
 from brainworth.befs.model import Task
-from brainworth.bridges import (
+from brainworth.bridges.calibration import (
     brain_calibration,
     brain_model,
     brain_moments,
     brain_noise,
     task_alignment,
 )
-from brainworth.bridges.brain_model import HiddenNoise
-from brainworth.bridges.task_alignment import TaskEstimate
+from brainworth.bridges.calibration.brain_model import HiddenNoise
+from brainworth.bridges.calibration.task_alignment import TaskEstimate
 from brainworth.errors import BrainworthError
 
 N = 600

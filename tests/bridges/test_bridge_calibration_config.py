@@ -19,7 +19,7 @@ def given(change, **top):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rois": ["V1", "hV5"]}, "hV5 is not among rois"),
+        ({"rois": ["hV5"]}, r"none of bridges.calibration.rois \(hV5\) is among them"),
         ({"rois": ["V1", "V1"]}, "names something twice"),
         ({"brain_fractions": [0.5, 0.25]}, "brain_fractions must ascend"),
         ({"brain_fractions": [0.5, 1.5]}, "brain_fractions"),

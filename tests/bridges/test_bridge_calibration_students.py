@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brainworth.befs import stage2
-from brainworth.bridges import students, tasks
+from brainworth.bridges.calibration import students, tasks
 from brainworth.errors import BrainworthError
 
 

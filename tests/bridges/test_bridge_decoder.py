@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from brainworth.bridges import decoder
+from brainworth.bridges.decoding import decoder
 from brainworth.errors import BrainworthError
 
 PENALTIES = np.geomspace(1e-3, 1e2, 9)

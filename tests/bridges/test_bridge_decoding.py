@@ -6,8 +6,8 @@ import decoding_planted as planted
 import numpy as np
 import pytest
 
-from brainworth.bridges import decoding
-from brainworth.bridges.decoding_spaces import Space
+from brainworth.bridges.decoding import decoding
+from brainworth.bridges.decoding.decoding_spaces import Space
 from brainworth.errors import BrainworthError
 from brainworth.nsd.simulate import truth
 

@@ -4,7 +4,7 @@ import decoding_planted as planted
 import numpy as np
 import pytest
 
-from brainworth.bridges import decoding_ceiling
+from brainworth.bridges.decoding import decoding_ceiling
 from brainworth.errors import BrainworthError
 from brainworth.nsd.simulate.truth import SubjectTruth
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brainworth.bridges import decoding_scores as scores
+from brainworth.bridges.decoding import decoding_scores as scores
 
 
 def drawn(seed=0, n_images=12, n_features=3):

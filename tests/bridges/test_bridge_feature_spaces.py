@@ -10,7 +10,7 @@ import space_study
 import torch
 
 from brainworth import results, stats
-from brainworth.bridges import (
+from brainworth.bridges.feature_spaces import (
     feature_spaces,
     planted_spaces,
     space_contrasts,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from brainworth.bridges import moments
+from brainworth.bridges.averaging import moments
 
 
 def data(seed, n=60, p=8, c=3):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from brainworth.bridges import pooled_decoder
+from brainworth.bridges.decoding import pooled_decoder
 from brainworth.errors import BrainworthError
 from brainworth.folds import folds
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from brainworth import stats
-from brainworth.bridges import retrieval, space_contrasts, space_retrieval
+from brainworth.bridges.feature_spaces import retrieval, space_contrasts, space_retrieval
 from brainworth.errors import BrainworthError
 
 N = 11

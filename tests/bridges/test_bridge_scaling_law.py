@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from brainworth.bridges import decoding_laws, scaling_law
+from brainworth.bridges.decoding import decoding_laws, scaling_law
 
 N = np.array([100.0, 200, 400, 800, 1600, 3200])
 S, B = 8, 200

@@ -11,9 +11,9 @@ import space_study
 from scipy import stats as scipy_stats
 from sklearn.decomposition import PCA
 
-from brainworth.bridges import ideal_observer, planted_spaces, space_sources, spaces
-from brainworth.bridges.ideal_observer import Generator
-from brainworth.bridges.planted_spaces import Knowledge
+from brainworth.bridges.feature_spaces import ideal_observer, planted_spaces, space_sources, spaces
+from brainworth.bridges.feature_spaces.ideal_observer import Generator
+from brainworth.bridges.feature_spaces.planted_spaces import Knowledge
 from brainworth.encoder import linear_features
 from brainworth.encoder.features import store
 from brainworth.encoder.features.store import Features

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from brainworth.bridges import trials
+from brainworth.bridges.decoding import trials
 from brainworth.errors import BrainworthError
 
 

@@ -4,8 +4,15 @@ import averaging_population as planted
 import numpy as np
 import pytest
 
-from brainworth.bridges import variance_head, variance_power, variance_recovery
-from brainworth.bridges.variance_head import COMPONENTS, IMAGES, NULLS, OTHERS, OUTPUT, ROI_MEAN
+from brainworth.bridges.averaging import variance_head, variance_power, variance_recovery
+from brainworth.bridges.averaging.variance_head import (
+    COMPONENTS,
+    IMAGES,
+    NULLS,
+    OTHERS,
+    OUTPUT,
+    ROI_MEAN,
+)
 from brainworth.stats import multiplicities
 
 N_REPLICATES = 100

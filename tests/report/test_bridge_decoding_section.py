@@ -8,7 +8,7 @@ import pypdf
 import pytest
 
 from brainworth import results
-from brainworth.bridges import decoding
+from brainworth.bridges.decoding import decoding
 from brainworth.nsd.simulate import truth
 from brainworth.report import paper
 from brainworth.report.bridges import bridges_figures

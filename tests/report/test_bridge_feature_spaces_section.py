@@ -10,7 +10,7 @@ import pypdf
 import pytest
 
 from brainworth import results
-from brainworth.bridges import space_group
+from brainworth.bridges.feature_spaces import space_group
 from brainworth.report import paper
 from brainworth.report.bridges import bridges_figures
 from brainworth.report.ledger import claims_file, evaluate

@@ -193,19 +193,66 @@ class Bridges(Section):
 
     run: bool
     parts: Annotated[list[BridgePart], Field(min_length=1)]
-    subjects: Annotated[list[SubjectName], Field(min_length=1)]
+    subjects: Annotated[list[SubjectName], Field(min_length=1)] | None
     calibration: BridgeCalibration
     decoding: Decoding
     feature_spaces: FeatureSpaces
-
-    @model_validator(mode="after")
-    def _subjects_of_parts(self) -> Bridges:
-        absent = sorted(set(self.feature_spaces.subjects) - set(self.subjects))
-        if absent and "feature_spaces" in self.parts:
-            raise ValueError(
-                f"feature_spaces.subjects names {' and '.join(absent)}, who are not in "
-                "bridges.subjects; add them there, or take them out here"
-            )
-        return self
-
     averaging: Averaging
+
+
+def check(bridges: Bridges, subjects: list[str], rois: list[str], *, simulated: bool) -> None:
+    """Check bridges that run against the rest of the configuration.
+
+    Raises
+    ------
+    ValueError
+        If a part asks for what the study does not have.
+    """
+    chosen = subjects if bridges.subjects is None else bridges.subjects
+    absent = sorted(set(chosen) - set(subjects))
+    if absent:
+        raise ValueError(
+            f"subjects: bridges.subjects names {' and '.join(absent)}; add them to subjects, take "
+            "them out there, or set bridges.run to false"
+        )
+    if "calibration" in bridges.parts:
+        _check_calibration(bridges.calibration, rois, simulated)
+    if "decoding" in bridges.parts and not set(bridges.decoding.regions) & set(rois):
+        raise ValueError(
+            f"rois: none of bridges.decoding.regions ({', '.join(bridges.decoding.regions)}) is "
+            "among them; add one to rois, name others there, or take decoding out of bridges.parts"
+        )
+    if "feature_spaces" in bridges.parts:
+        _check_spaces(bridges.feature_spaces, chosen, simulated)
+
+
+def _check_calibration(given: BridgeCalibration, rois: list[str], simulated: bool) -> None:
+    if given.inputs == "truth" and not simulated:
+        raise ValueError(
+            "bridges.calibration.inputs is truth, which only simulated data have; set it to "
+            "features"
+        )
+    if given.tasks == "planted" and not simulated:
+        raise ValueError(
+            "bridges.calibration.tasks is planted, which only simulated data can be; give the "
+            "path of a CSV table of labels, or take calibration out of bridges.parts"
+        )
+    if not set(given.rois) & {"all", *rois}:
+        raise ValueError(
+            f"rois: none of bridges.calibration.rois ({', '.join(given.rois)}) is among them; add "
+            "one to rois, name others there (or all), or take calibration out of bridges.parts"
+        )
+
+
+def _check_spaces(given: FeatureSpaces, chosen: list[str], simulated: bool) -> None:
+    absent = sorted(set(given.subjects) - set(chosen))
+    if absent:
+        raise ValueError(
+            f"bridges.feature_spaces.subjects names {' and '.join(absent)}, who are not in "
+            "bridges.subjects; add them there, or take them out here"
+        )
+    if given.planted and not simulated:
+        raise ValueError(
+            f"bridges.feature_spaces.spaces: {' and '.join(given.planted)} are planted, which only "
+            "simulated data can have; take them out, or take feature_spaces out of bridges.parts"
+        )

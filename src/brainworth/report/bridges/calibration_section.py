@@ -88,7 +88,7 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " features, white over all images but the test images. The theory takes them for"
             f" Gaussian; their excess kurtosis is {_kurtosis(data)}. A brain sample is the first"
             " trial of an image; repetitions only tell the noise. Images that all subjects saw are"
-            " for testing.",
+            f" for testing.{_left_out(data)}",
             "Recordings are whitened by the residuals of least squares (a variance a voxel and"
             " shared components), the number of latents is chosen by reduced-rank regression over"
             f" {whole(data['n_blocks'])} blocks of images"
@@ -113,6 +113,12 @@ def methods(evidence: Evidence) -> list[Flowable]:
             " 1, and fails if it lies outside.",
         ),
     ]
+
+
+def _left_out(data: dict[str, Any]) -> str:
+    """Name the regions of the settings that the study does not have."""
+    names = data.get("rois_left_out", [])
+    return f" Not in this study: {escape(', '.join(names))}." if names else ""
 
 
 def results(evidence: Evidence, number_of: Numbering) -> list[Flowable]:

@@ -40,7 +40,7 @@ def glance(evidence: Evidence, _question: str) -> str:
     pair, group = data["pair"], data["group"]
     if pair is not None and pair["group"] is not None:
         top1 = pair["group"]["top1"]
-        p = with_sign(p_value(top1["p_familywise"], data["n_permutations"]))
+        p = escape(with_sign(p_value(top1["p_familywise"], data["n_permutations"])))
         return f"top-1, {_named(pair)}: {estimate(top1['estimate'], top1['interval'], 2)}, {p}"
     if pair is not None:
         better = count(pair["n_better"], pair["n_subjects"])
@@ -153,11 +153,12 @@ def _reading(data: dict[str, Any]) -> list[str]:
         )
         if pair["group"] is not None:
             found = pair["group"]["top1"]
+            p = p_value(found["p_familywise"], data["n_permutations"])
             texts.append(
                 f"Over subjects, on the {whole(data['group']['n_images'])} test images that all of"
                 " them saw, top-1 accuracy by cosine differs by"
                 f" {estimate(found['estimate'], found['interval'])}"
-                f" ({with_sign(p_value(found['p_familywise'], data['n_permutations']))} over all"
+                f" ({escape(with_sign(p))} over all"
                 " pairs of spaces)."
             )
         unique = [
@@ -182,12 +183,12 @@ def _reading(data: dict[str, Any]) -> list[str]:
             "With the features that responses were made of, known exactly, the best retrieval has"
             f" a top-1 accuracy of {span([each['estimate'] for each in ideal], 2)}."
         )
-    wrong = sum(each["shuffled_differences"]["n_significant"] for each in subjects)
-    pairs = sum(each["shuffled_differences"]["n_pairs"] for each in subjects)
+    shuffled = data["shuffled_differences"]
     found = [row["shuffled"]["top1"]["estimate"] for each in subjects for row in each["spaces"]]
     texts.append(
         f"With mixed-up training images top-1 accuracy is {span(found)} (chance"
-        f" {_chance(subjects)}), and {count(wrong, pairs)} differences of spaces reach"
+        f" {_chance(subjects)}), and"
+        f" {count(shuffled['n_significant'], shuffled['n_pairs'])} differences of spaces reach"
         f" p{GLUE}≤{GLUE}{number(1 - data['interval'], 2)}."
     )
     return texts

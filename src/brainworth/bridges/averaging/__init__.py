@@ -1,0 +1,1 @@
+"""What averaging costs the encoder, and what a head for the variance recovers."""

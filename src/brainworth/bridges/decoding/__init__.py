@@ -1,0 +1,1 @@
+"""How decoding of image features grows with trials and with subjects."""
