@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from brainworth.bridges import brain_inputs, brain_samples
+from brainworth.bridges.calibration import brain_inputs, brain_samples
 from brainworth.errors import BrainworthError
 from brainworth.nsd import betas
 
