@@ -31,7 +31,9 @@ NAMES = {
     "match_stimuli": "Stimuli",
     "bridge_averaging": "Encoders of an average",
 }
-SIZES = (7.5, 7.0, 6.5)
+SIZES = (7.5, 7.0, 6.5, 6.0)
+#: Parts on the worth of brain samples that are answered on this page; all are after the claims.
+BEFS = ("curves", "verification", "shift", "budget")
 #: Letters of a statement without short words of its own; it ends between words.
 LETTERS = 52
 
@@ -53,7 +55,7 @@ def page(evidence: Evidence) -> list[Flowable]:
 
 
 #: What the title of the report takes of the first page.
-TITLE_HEIGHT = 90.0
+TITLE_HEIGHT = 76.0
 
 
 def _height(flowables: list[Flowable]) -> float:
@@ -129,7 +131,7 @@ def _erosion(evidence: Evidence, size: float) -> list[Flowable]:
 
 
 def _befs(evidence: Evidence, size: float) -> list[Flowable]:
-    if not evidence.befs:
+    if not set(BEFS) & set(evidence.befs):
         return []
     rows = [
         [
@@ -137,6 +139,7 @@ def _befs(evidence: Evidence, size: float) -> list[Flowable]:
             layout.sentence_case(befs_chapter.SECTIONS[part].glance(evidence, said)),
         ]
         for part in evidence.befs
+        if part in BEFS
         for said, question in befs_chapter.SECTIONS[part].QUESTIONS.items()
     ]
     columns = [Column("Question", "left"), Column("Answer in theory and simulation", "left", True)]

@@ -105,9 +105,12 @@ def _worth(axes: Axes, data: dict[str, Any]) -> None:
     sweep = data["sweeps"]["hours"]
     hours = np.array(sweep["x"])
     for color, line, savings in zip(COLORS, sweep["lines"], sweep["savings"], strict=False):
-        axes.plot(hours, 100 * np.array(savings), color=color, label=f"{line:g}")
+        axes.plot(hours, 100 * np.array(savings), color=color)
+        _named(axes, hours[-1], 100 * savings[-1], f"{line:g}", color)
     ridge = 100 * np.array(sweep["ridge_savings"][0])
-    axes.plot(hours, ridge, color=style.INK, linestyle=(0, (4, 2)), linewidth=0.8, label="none")
+    axes.plot(hours, ridge, color=style.INK, linestyle=(0, (4, 2)), linewidth=0.8)
+    axes.text(hours[0] * 1.1, ridge[0] - 3, "tuned ridge, no brain data", va="top")
+    axes.text(1.02, 1.01, "misalignment", transform=axes.transAxes, ha="left", va="bottom")
     axes.set_xscale("log")
     axes.set_xticks([5, 10, 20, 50, 100], ["5", "10", "20", "50", "100"])
     axes.minorticks_off()
@@ -115,8 +118,12 @@ def _worth(axes: Axes, data: dict[str, Any]) -> None:
     axes.set_ylim(0, 100)
     axes.set_xlabel("hours of scanning")
     axes.set_ylabel("task samples saved (%)")
-    axes.legend(title="misalignment (none: tuned ridge)", title_fontsize=style.SMALL, ncols=2)
     style.title(axes, "b", "What brain samples are worth")
+
+
+def _named(axes: Axes, x: float, y: float, text: str, color: str) -> None:
+    """Name a line at its end."""
+    axes.annotate(text, (x, y), (3, 0), textcoords="offset points", va="center", color=color)
 
 
 def _encoder(axes: Axes, by_rule: dict[str, list[dict[str, Any]]]) -> None:
@@ -142,5 +149,5 @@ def _encoder(axes: Axes, by_rule: dict[str, list[dict[str, Any]]]) -> None:
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.set_xlim(left=0)
     axes.set_xlabel("r² over noise ceiling, voxels of test images")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", bbox_to_anchor=(0.9, 0))
     style.title(axes, "c", "How far an encoder gets")

@@ -22,8 +22,10 @@ def title(evidence: Evidence, text: str) -> list[Flowable]:
     """Return the head of the first page."""
     return [
         layout.text(escape(text), layout.TITLE),
-        layout.text(f"Study <b>{escape(evidence.study)}</b>", layout.BYLINE),
-        layout.text(f"brainworth {escape(evidence.version)}", layout.BYLINE),
+        layout.text(
+            f"Study <b>{escape(evidence.study)}</b>, brainworth {escape(evidence.version)}",
+            layout.BYLINE,
+        ),
         Spacer(1, 8),
     ]
 
