@@ -4,18 +4,27 @@ The study itself is run, with the seed users get, so what is asserted here is wh
 95 % intervals a region may miss its truth by chance; a test that is biased misses in many.
 """
 
+import numpy as np
 import pytest
+from PIL import Image
 from project import ROOT, copy_project
+
+from brainworth.report import overview_figure
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def project(tmp_path_factory):
     project = copy_project(tmp_path_factory.mktemp("default"))
     # the tables of ablations have tests of their own
     project.write_study({"encoder": {"parts": ["linear", "chasm"]}})
     project.snakemake("--cores", "2", "results", "planted")
+    return project
+
+
+@pytest.fixture(scope="module")
+def data(project):
     return project.data("simulated")
 
 
@@ -239,6 +248,79 @@ def readme_encoder(data) -> list[str]:
     return rows
 
 
+def readme_bridges(data) -> list[str]:
+    """Return the rows of the README's table of what the three answer together."""
+    parts = ("calibration", "decoding", "feature_spaces", "averaging")
+    calibration, decoding, spaces, averaging = (data[f"bridges/{part}.json"] for part in parts)
+    ratio = calibration["summary"]["overall"]["ratio"]
+    headline = decoding["headline"]
+    first = spaces["subjects"][0]
+    (aligned,) = (each["encoding"] for each in first["spaces"] if each["space"] == "aligned")
+    (cost,) = (
+        each
+        for each in averaging["costs"]
+        if (each["inputs"], each["space"], each["encoder"])
+        == ("true_features", "roi_mean", "average_of_others")
+    )
+    rows = [
+        ("error of trained students over the calibrated prediction, all settings", ratio, 1),
+        (
+            f"ceiling of decoding, fitted up to {headline['largest']['n_trials']:,} trials: r of"
+            " true features",
+            headline["ceiling"],
+            headline["planted_ceiling"],
+        ),
+        (
+            f"share of {first['subject']}’s stimulus-driven variance explained by the aligned"
+            " space",
+            aligned["explained"],
+            aligned["planted"],
+        ),
+        (
+            "lost of one’s own encoder by one of the others’ average, region means",
+            cost,
+            cost["planted"],
+        ),
+    ]
+    return [
+        f"| {label} | {with_interval(each['estimate'], each['interval'])} | {truth:.2f} |"
+        for label, each, truth in rows
+    ]
+
+
+def test_bridges_recover_what_was_planted(data):
+    parts = ("calibration", "decoding", "feature_spaces", "averaging")
+    calibration, decoding, spaces, averaging = (data[f"bridges/{part}.json"] for part in parts)
+    summary = calibration["summary"]
+    assert summary["overall"]["verdict"] == "holds"
+    for name in ("misalignment", "gamma", "task_snr", "share_noise"):
+        found = summary["recovered"][name]
+        assert found["inside"] >= 0.85 * found["n"], name
+    # recordings dealt to other images tell of no latents
+    assert set(summary["null_ranks"]) == {0}
+    headline = decoding["headline"]
+    low, high = headline["ceiling"]["interval"]
+    assert low < headline["planted_ceiling"] < high
+    assert headline["bend"]["interval"][1] < 0
+    for subject in spaces["subjects"]:
+        by_name = {each["space"]: each for each in subject["spaces"]}
+        for name in ("aligned", "half aligned", "misaligned"):
+            encoding = by_name[name]["encoding"]
+            assert encoding["explained"]["estimate"] == pytest.approx(encoding["planted"], abs=0.05)
+        assert by_name["aligned"]["retrieval"]["top1"]["interval"][0] > 0.8
+        assert by_name["misaligned"]["retrieval"]["top1"]["p_familywise"] > 0.05
+    assert spaces["pair"]["in_every_subject"]
+    costs = [each for each in averaging["costs"] if each["inputs"] == "true_features"]
+    assert len(costs) == 4
+    for cost in costs:
+        low, high = cost["interval_subjects"]
+        assert low < cost["planted"] < high
+    # the simulated variance is independent of the images, and common to subjects in part
+    variance = averaging["summary"]["variance"]
+    assert max(variance["images"]["gain"][null]["p"] for null in ("rotation", "relabelled")) > 0.05
+    assert max(variance["others"]["gain"][null]["p"] for null in ("rotation", "relabelled")) < 0.05
+
+
 def test_the_encoder_between_nothing_and_the_truth(data):
     for subject in ("subj01", "subj05"):
         linear = {row["row"]: row for row in data[f"encoder/linear_{subject}.json"]["rows"]}
@@ -252,9 +334,27 @@ def test_the_encoder_between_nothing_and_the_truth(data):
         assert [each["second"] for each in chasm["differences"]] == ["ridge"]
 
 
+def test_the_figure_of_the_readme_is_of_these_results(project, tmp_path):
+    results = project.folder / "results/simulated"
+    shown = [results / "erosion/rsa.json", results / "befs/curves.json"]
+    shown += sorted(results.glob("encoder/linear_*.json"))
+    shown += sorted(results.glob("encoder/chasm_*.json"))
+    drawn = tmp_path / "overview.png"
+    planted = results / "erosion/planted.json"
+    overview_figure.draw(shown, planted, drawn, tmp_path / "overview.pdf")
+    kept, made = (
+        np.asarray(Image.open(path).convert("L"), dtype=float)
+        for path in (ROOT / "docs/overview.png", drawn)
+    )
+    assert kept.shape == made.shape
+    # a moved point would change some hundred of its pixels
+    assert np.count_nonzero(np.abs(kept - made) > 64) < 100, "draw docs/overview.png anew"
+
+
 def test_the_readme_shows_these_results(data):
     readme = (ROOT / "README.md").read_text()
-    for row in [*readme_rows(data), *readme_summary(data), *readme_encoder(data)]:
+    tables = (readme_rows, readme_summary, readme_encoder, readme_bridges)
+    for row in [row for table in tables for row in table(data)]:
         assert row in readme
     matched = data["data/matching.json"]["n_matched"]
     assert f"{matched} shared stimuli seen at least twice by everybody" in readme

@@ -63,7 +63,7 @@ def limitations(evidence: Evidence) -> list[Flowable]:
             " known"
             " number of latents and inputs that are independent of each other; brains, images and"
             " tasks are none of this. Its parameters are settings, by default those that the source"
-            " chose for fMRI; nothing is calibrated to the Natural Scenes Dataset yet. The penalty"
+            f" chose for fMRI{_calibrated(evidence)}. The penalty"
             " is the best one for the"
             " mean subspace, which takes knowledge that a user has to estimate. Values average over"
             " the direction of the task among the latents. The formulas of the source were derived"
@@ -86,6 +86,12 @@ def limitations(evidence: Evidence) -> list[Flowable]:
             " tests may behave differently at other sizes and under other kinds of noise."
         )
     return [layout.heading("Limitations"), *layout.items(texts)]
+
+
+def _calibrated(evidence: Evidence) -> str:
+    if "calibration" in evidence.bridges:
+        return "; those of this study’s subjects are in the last chapter of the results"
+    return "; nothing of them is calibrated to the subjects of this study"
 
 
 def references(evidence: Evidence) -> list[Flowable]:

@@ -170,9 +170,9 @@ def _bridges(evidence: Evidence, size: float) -> list[Flowable]:
         name, question = next(iter(section.QUESTIONS.items()))
         answer = layout.sentence_case(section.glance(evidence, name))
         rows.append([f"<b>{question}</b>", answer])
-    columns = [Column("Question", "left", True), Column("Answer", "left", True)]
+    columns = [Column("Question", "left"), Column("Answer", "left", True)]
     caption = f"<b>{bridges_chapter.TITLE}</b>"
-    found = tables.table(None, caption, columns, rows, sizes=(size,), split=True)
+    found = tables.table(None, caption, columns, rows, sizes=(size,))
     return from_results(found, evidence.names(*(f"bridge_{part}" for part in evidence.bridges)))
 
 

@@ -23,8 +23,8 @@ QUESTIONS = {
 def abstract(evidence: Evidence) -> str:
     """Return what the abstract says."""
     return (
-        f"averaging: {glance(evidence, 'cost')}; heads for the variance:"
-        f" {glance(evidence, 'variance')}"
+        f"<b>Averaging and the encoder</b>: {glance(evidence, 'cost')}; heads for the variance:"
+        f" {glance(evidence, 'variance')}."
     )
 
 

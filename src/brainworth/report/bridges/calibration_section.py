@@ -48,8 +48,9 @@ NOTHING = "inputs predict no recordings of this region: no latents, no value"
 def abstract(evidence: Evidence) -> str:
     """Return what the abstract says."""
     return (
-        "Calibrated from single trials, the theory of brain data's worth was tested on trained"
-        f" students: {glance(evidence, 'prediction')}; {glance(evidence, 'worth')}."
+        "<b>Worth of these subjects’ samples</b> (the theory calibrated from single trials and"
+        f" tested on trained students): {glance(evidence, 'prediction')};"
+        f" {glance(evidence, 'worth')}."
     )
 
 

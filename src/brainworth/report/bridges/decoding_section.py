@@ -31,7 +31,10 @@ QUESTIONS = {
 
 def abstract(evidence: Evidence) -> str:
     """Return what the abstract says."""
-    return f"decoding: {glance(evidence, 'scaling')}; {glance(evidence, 'subjects')}"
+    return (
+        f"<b>Scaling of decoding</b> {cite('scaling')}: {glance(evidence, 'scaling')};"
+        f" {glance(evidence, 'subjects')}."
+    )
 
 
 def glance(evidence: Evidence, name: str) -> str:

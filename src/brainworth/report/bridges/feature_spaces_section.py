@@ -31,7 +31,7 @@ QUESTIONS = {NAME: "In which feature space are images found?"}
 
 def abstract(evidence: Evidence) -> str:
     """Return what the abstract says."""
-    return f"Feature spaces: {glance(evidence, NAME)}."
+    return f"<b>Feature spaces</b> {cite('aligned')}, images found: {glance(evidence, NAME)}."
 
 
 def glance(evidence: Evidence, _question: str) -> str:
