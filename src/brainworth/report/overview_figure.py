@@ -92,7 +92,7 @@ def _averaging(axes: Axes, data: dict[str, Any], known: dict[str, dict[str, Any]
     style.planted(axes, [place + 0.2 for place in x], truth)
     style.over_regions(axes, labels)
     axes.axhline(0, color=style.INK, linewidth=0.6)
-    axes.set_ylabel(f"similarity of RDMs ({comparison(data['comparison'])})")
+    axes.set_ylabel(f"similarity ({comparison(data['comparison'])})")
     axes.legend(loc="upper right", ncols=3, bbox_to_anchor=(1, 1.14))
     style.title(axes, "a", "What averaging loses: how similar subjects are")
 
@@ -148,6 +148,6 @@ def _encoder(axes: Axes, by_rule: dict[str, list[dict[str, Any]]]) -> None:
     axes.set_yticks(range(len(labels)), list(labels.values()))
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.set_xlim(left=0)
-    axes.set_xlabel("r² over noise ceiling, voxels of test images")
+    axes.set_xlabel("r² / noise ceiling, test images")
     axes.legend(loc="lower right", bbox_to_anchor=(0.9, 0))
     style.title(axes, "c", "How far an encoder gets")

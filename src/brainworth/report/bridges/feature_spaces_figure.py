@@ -48,7 +48,7 @@ def drawing(data: dict[str, Any]) -> Figure:
         axes.axvline(0, color=style.NULL, linewidth=0.6, zorder=0)
         axes.set_xlabel(label)
         style.title(axes, letter, title)
-    style.legend(above, list(panels), loc="outside upper center", ncols=6)
+    style.legend(above, list(panels), loc="outside upper center", ncols=7)
     shown = subjects[:CURVES]
     curves = below.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for axes, letter, subject in zip(curves, "efg", shown, strict=False):
