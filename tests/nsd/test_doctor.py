@@ -38,6 +38,7 @@ def tree(tmp_path):
     change = {
         "data": study.data.model_copy(update={"sessions": 2}),
         "encoder": study.encoder.model_copy(update={"run": False}),
+        "bridges": study.bridges.model_copy(update={"run": False}),
     }
     for key in plan.objects_of(study.model_copy(update=change)):
         path = folder / key
@@ -67,7 +68,13 @@ def examine(checkout, capsys):
         data = {"accept_nsd_terms": True, "sessions": 2, "backoff_s": 0.001} | data
         (checkout / "study.yaml").write_text(
             yaml.safe_dump(
-                {"study": "mine", "subjects": SUBJECTS, "data": data, "encoder": {"run": False}}
+                {
+                    "study": "mine",
+                    "subjects": SUBJECTS,
+                    "data": data,
+                    "encoder": {"run": False},
+                    "bridges": {"run": False},
+                }
             )
         )
         base, study = str(checkout / "config.yaml"), str(checkout / "study.yaml")

@@ -68,7 +68,7 @@ def test_all_parts_are_there(finished, text):
     for name in befs_figures.DRAWINGS:
         assert any(path.stem == name for path in finished.figures)
     assert "no split of a budget was simulated" in text
-    assert "nothing is calibrated to the Natural Scenes Dataset yet" in text
+    assert "nothing of them is calibrated to the subjects of this study" in text
     assert "not inside all intervals" in text
 
 

@@ -172,7 +172,8 @@ def _bridges(evidence: Evidence, size: float) -> list[Flowable]:
         rows.append([f"<b>{question}</b>", answer])
     columns = [Column("Question", "left"), Column("Answer", "left", True)]
     caption = f"<b>{bridges_chapter.TITLE}</b>"
-    found = tables.table(None, caption, columns, rows, sizes=(size,))
+    # Its few lines are the last of the page: they need not be kept from its end.
+    _page_break, *found = tables.table(None, caption, columns, rows, sizes=(size,), split=True)
     return from_results(found, evidence.names(*(f"bridge_{part}" for part in evidence.bridges)))
 
 
