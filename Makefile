@@ -10,10 +10,11 @@ STUDY ?=
 ARGS ?=
 BIN := .venv/bin
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
+FINISHED := tests/workflow/test_default_study.py tests/workflow/test_bridges.py
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan doctor test lint format unit workflow test-slurm test-drills test-browser bench clean
+.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-drills test-browser bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,10 +30,10 @@ doctor: .venv/run.stamp ## examine this machine and the source of a study's data
 	$(BIN)/brainworth doctor $(STUDY)
 
 # One thread of linear algebra, as in jobs: two pytest side by side would only take turns.
-unit workflow: export OMP_NUM_THREADS = 1
+unit workflow finished: export OMP_NUM_THREADS = 1
 
 test: lint ## set up and run all checks and tests
-	$(MAKE) --no-print-directory --output-sync=target -j 2 unit workflow
+	$(MAKE) --no-print-directory --output-sync=target -j 2 workflow unit finished
 
 lint: .venv/test.stamp ## formatting and style of Python and Snakemake code
 	$(BIN)/ruff check .
@@ -50,8 +51,11 @@ format: .venv/test.stamp ## format the code
 unit: .venv/test.stamp ## tests of the library
 	$(BIN)/pytest -q -m "not workflow"
 
-workflow: .venv/test.stamp ## tests that run Snakemake itself
-	$(BIN)/pytest -q -m workflow
+workflow: .venv/test.stamp ## tests that run Snakemake itself, but those of finished studies
+	$(BIN)/pytest -q -m workflow $(FINISHED:%=--ignore=%)
+
+finished: .venv/test.stamp ## tests of finished studies: the default one, and the bridges
+	$(BIN)/pytest -q -m workflow $(FINISHED)
 
 test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root; Debian packages)
 	@if [ "$$(id -u)" = 0 ] && ! command -v slurmctld >/dev/null; then \

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import test_befs
+import test_bridges
 import test_encoder
 from project import TINY
 
@@ -100,7 +101,8 @@ def leaves(section: type[Section], place: tuple[str, ...] = ()) -> Iterator[tupl
 
 def test_every_section_of_the_configuration_has_a_row():
     rows = {group_of(place) for place in CONFIG_EDITS}
-    for change, _ in [*test_befs.EDITS.values(), *test_encoder.EDITS.values()]:
+    elsewhere = (test_befs.EDITS, test_encoder.EDITS, test_bridges.EDITS)
+    for change, _ in [row for table in elsewhere for row in table.values()]:
         place = ()
         while isinstance(change, dict):
             (key, change), *_ = change.items()
