@@ -58,6 +58,6 @@ with job(snakemake) as given:
         interval=given["interval"],
         seed=given["seed"],
         planted_of=planted_of if settings["inputs"] == "truth" else None,
+        left_out=[name for name in settings["rois"] if name not in regions],
     )
-    data["rois_left_out"] = [name for name in settings["rois"] if name not in regions]
     write_result(snakemake, given, given["study"], data)

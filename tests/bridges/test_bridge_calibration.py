@@ -70,7 +70,7 @@ def world(subject, *, shuffled=False, log_sd=0.0):
     return samples, tasks, truth, brain_inputs.of_truth(phi)
 
 
-def analyse(subjects=SUBJECTS, settings=SETTINGS, planted=True, **options):
+def analyse(subjects=SUBJECTS, settings=SETTINGS, planted=True, left_out=(), **options):
     worlds = {subject: world(subject, **options) for subject in subjects}
     return calibration.analyse(
         (worlds[subject][0] for subject in subjects),
@@ -80,6 +80,7 @@ def analyse(subjects=SUBJECTS, settings=SETTINGS, planted=True, **options):
         interval=0.95,
         seed=1,
         planted_of=(lambda samples: worlds[samples.subject][2]) if planted else None,
+        left_out=left_out,
     )
 
 

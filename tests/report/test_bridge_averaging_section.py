@@ -4,12 +4,12 @@ import copy
 import sys
 from pathlib import Path
 
-import pypdf
 import pytest
+import typeset
+from typeset import plain
 
 from brainworth import results
-from brainworth.report import paper
-from brainworth.report.bridges import averaging_section, bridges_figures
+from brainworth.report.bridges import averaging_section
 from brainworth.report.bridges import averaging_words as words
 from brainworth.report.ledger import claims_file, evaluate
 from brainworth.report.numbers import estimate, number
@@ -20,10 +20,6 @@ import averaging_study
 import tracing
 
 ROOT = Path(__file__).parents[2]
-
-
-def plain(text):
-    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +34,7 @@ def write(finished, tmp_path_factory):
 
     def make(found):
         folder = tmp_path_factory.mktemp("bridge")
-        path = folder / "averaging.json"
-        results.write(
-            path,
-            found,
-            study=finished.study,
-            rule="bridge_averaging",
-            params={"bridges.averaging": averaging_study.SETTINGS},
-            inputs={},
-            seed=3,
-        )
-        png = folder / "bridge_averaging.png"
-        bridges_figures.draw("averaging", path, png, folder / "bridge_averaging.pdf")
-        shown = [finished.tests["rsa"], finished.planted, finished.claims, path]
-        paper.write(
-            folder / "p.pdf",
-            results=shown,
-            figures=[*finished.figures, png],
-            study=finished.study,
-            title="A title",
-            source="simulated",
-        )
-        return folder / "p.pdf", shown
+        return typeset.with_bridge(finished, folder, "averaging", found, averaging_study.SETTINGS)
 
     return make
 
@@ -71,11 +46,7 @@ def written(write, data):
 
 @pytest.fixture(scope="module")
 def text(written):
-    return read(written[0])
-
-
-def read(pdf):
-    return plain(" ".join(page.extract_text() for page in pypdf.PdfReader(pdf).pages))
+    return typeset.text_of(written[0])
 
 
 def test_it_is_there_with_its_tables(text):
@@ -146,7 +117,7 @@ def test_it_is_whole_on_real_data_where_little_is_known(data, write):
     row |= {"estimate": None, "interval": None, "interval_subjects": None}
     for each in row["subjects"]:
         each |= {"estimate": None, "interval": None}
-    text = read(write(changed)[0])
+    text = typeset.text_of(write(changed)[0])
     assert "not measurable here" in text
     assert "words of subj03" in text
     assert "planted truth" not in text[text.index("Averaging and the encoder.") :][:1500]

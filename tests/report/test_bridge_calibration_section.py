@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import pypdf
 import pytest
+import typeset
+from typeset import plain
 
 from brainworth import results
-from brainworth.report import paper
-from brainworth.report.bridges import bridges_figures, calibration_section
+from brainworth.report.bridges import calibration_section
 from brainworth.report.ledger import claims_file, evaluate
 from brainworth.report.numbers import estimate, number
 
@@ -21,10 +21,6 @@ import test_bridge_calibration as planted
 import tracing
 
 ROOT = Path(__file__).parents[2]
-
-
-def plain(text):
-    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +34,7 @@ def write(finished, tmp_path_factory):
 
     def make(found):
         folder = tmp_path_factory.mktemp("bridge")
-        path = folder / "calibration.json"
-        results.write(
-            path,
-            found,
-            study=finished.study,
-            rule="bridge_calibration",
-            params={"bridges.calibration": planted.SETTINGS},
-            inputs={},
-            seed=3,
-        )
-        png = folder / "bridge_calibration.png"
-        bridges_figures.draw("calibration", path, png, folder / "bridge_calibration.pdf")
-        shown = [finished.tests["rsa"], finished.planted, finished.claims, path]
-        paper.write(
-            folder / "p.pdf",
-            results=shown,
-            figures=[*finished.figures, png],
-            study=finished.study,
-            title="A title",
-            source="simulated",
-        )
-        return folder / "p.pdf", shown
+        return typeset.with_bridge(finished, folder, "calibration", found, planted.SETTINGS)
 
     return make
 
@@ -71,11 +46,7 @@ def written(write, data):
 
 @pytest.fixture(scope="module")
 def text(written):
-    return read(written[0])
-
-
-def read(pdf):
-    return plain(" ".join(page.extract_text() for page in pypdf.PdfReader(pdf).pages))
+    return typeset.text_of(written[0])
 
 
 def untraced(pdf, shown):
@@ -132,17 +103,19 @@ def test_answers_at_a_glance_are_short_and_follow_the_result(data):
 def test_a_brain_that_tells_nothing_is_said_so(write):
     found = planted.analyse(planted.SUBJECTS[:2], shuffled=True)
     pdf, shown = write(results.to_plain(found, "data"))
-    said = read(pdf)
+    said = typeset.text_of(pdf)
     assert "inputs predict no recordings" in said
     assert "not tested: no half of the images shows latents" in said.lower()
     assert untraced(pdf, shown) == []
 
 
 def test_one_subject_without_a_truth(write):
-    found = planted.analyse(planted.SUBJECTS[:1], planted=False)
+    found = planted.analyse(planted.SUBJECTS[:1], planted=False, left_out=["hV5"])
     pdf, shown = write(results.to_plain(found, "data"))
-    said = read(pdf)
+    said = typeset.text_of(pdf)
     assert "one subject has no spread" in said.lower()
+    assert "Not in this study: hV5." in said
+    assert "term that the source does not have" in said
     assert "after the oblique" not in said
     assert untraced(pdf, shown) == []
 

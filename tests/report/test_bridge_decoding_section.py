@@ -4,14 +4,12 @@ import copy
 import sys
 from pathlib import Path
 
-import pypdf
 import pytest
+import typeset
+from typeset import plain
 
-from brainworth import results
 from brainworth.bridges.decoding import decoding
 from brainworth.nsd.simulate import truth
-from brainworth.report import paper
-from brainworth.report.bridges import bridges_figures
 from brainworth.report.bridges import decoding_section as section
 from brainworth.report.ledger import claims_file, evaluate
 from brainworth.report.numbers import interval, number, whole
@@ -57,28 +55,9 @@ def write(finished, tmp_path_factory):
 
     def make(data):
         folder = tmp_path_factory.mktemp("paper")
-        path, picture = folder / "decoding.json", folder / "bridge_decoding.png"
-        results.write(
-            path, data, study=finished.study, rule="bridge_decoding",
-            params={"bridges.decoding": SETTINGS}, inputs={}, seed=1,
-        )  # fmt: skip
-        bridges_figures.draw("decoding", path, picture, folder / "bridge_decoding.pdf")
-        paper.write(
-            folder / "p.pdf",
-            results=[finished.tests["rsa"], finished.planted, finished.claims, path],
-            figures=[*finished.figures, picture],
-            study=finished.study,
-            title="A title",
-            source="simulated",
-        )
-        pages = [page.extract_text() for page in pypdf.PdfReader(folder / "p.pdf").pages]
-        return plain(" ".join(pages))
+        return typeset.text_of(typeset.with_bridge(finished, folder, "decoding", data, SETTINGS)[0])
 
     return make
-
-
-def plain(text):
-    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 def cell(entry, decimals=3):

@@ -6,12 +6,12 @@ import copy
 import sys
 from pathlib import Path
 
-import pypdf
 import pytest
+import typeset
+from typeset import plain
 
 from brainworth import results
 from brainworth.bridges.feature_spaces import space_group
-from brainworth.report import paper
 from brainworth.report.bridges import bridges_figures
 from brainworth.report.ledger import claims_file, evaluate
 from brainworth.report.numbers import interval, number, p_value
@@ -21,7 +21,7 @@ import space_study
 
 LEDGER = Path(__file__).parents[2] / "paper/claims.yaml"
 HEADING = "Feature spaces side by side"
-GIVEN = {"bridges.feature_spaces": {"n_components": 12, "max_voxels": 1000}}
+GIVEN = {"n_components": 12, "max_voxels": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -46,38 +46,16 @@ def found():
     return space_group.data(subjects, described, space_study.plan())
 
 
-def keep(folder, data, study):
-    path = folder / "feature_spaces.json"
-    rule = "bridge_feature_spaces"
-    results.write(path, data, study=study, rule=rule, params=GIVEN, inputs={}, seed=3)
-    return path
-
-
 @pytest.fixture(scope="module")
 def write(finished, tmp_path_factory):
     """Return the function that sets the data as a PDF, and returns its text, blanks joined."""
 
     def make(data):
         folder = tmp_path_factory.mktemp("spaces")
-        path = keep(folder, data, finished.study)
-        picture = folder / "bridge_feature_spaces.png"
-        bridges_figures.draw("feature_spaces", path, picture, picture.with_suffix(".pdf"))
-        paper.write(
-            folder / "p.pdf",
-            results=[finished.tests["rsa"], finished.planted, finished.claims, path],
-            figures=[*finished.figures, picture],
-            study=finished.study,
-            title="A title",
-            source="simulated",
-        )
-        pages = [page.extract_text() for page in pypdf.PdfReader(folder / "p.pdf").pages]
-        return plain(" ".join(pages))
+        pdf, _ = typeset.with_bridge(finished, folder, "feature_spaces", data, GIVEN)
+        return typeset.text_of(pdf)
 
     return make
-
-
-def plain(text):
-    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 def cell(entry):
@@ -179,7 +157,7 @@ def test_the_published_statements_are_held_to_the_pair(found, claim):
 
 
 def test_the_figure_is_the_same_for_the_same_result(found, finished, tmp_path):
-    path = keep(tmp_path, found, finished.study)
+    path = typeset.keep(tmp_path, "feature_spaces", found, GIVEN, finished.study)
     for name in "ab":
         files = (tmp_path / f"{name}.png", tmp_path / f"{name}.pdf")
         bridges_figures.draw("feature_spaces", path, *files)

@@ -3,8 +3,9 @@
 import copy
 
 import encoder_study
-import pypdf
 import pytest
+import typeset
+from typeset import plain
 
 from brainworth import results
 from brainworth.errors import BrainworthError
@@ -53,14 +54,9 @@ def write(finished, tmp_path_factory):
             title="A title",
             source="simulated",
         )
-        pages = [page.extract_text() for page in pypdf.PdfReader(folder / "p.pdf").pages]
-        return plain(" ".join(pages))
+        return typeset.text_of(folder / "p.pdf")
 
     return make
-
-
-def plain(text):
-    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 def cell(entry):
@@ -285,8 +281,7 @@ def test_the_overview_is_in_the_paper_of_its_results(finished, found, tmp_path):
             title="A title",
             source="simulated",
         )
-        pages = [page.extract_text() for page in pypdf.PdfReader(tmp_path / "p.pdf").pages]
-        return plain(" ".join(pages))
+        return typeset.text_of(tmp_path / "p.pdf")
 
     base = results.read(finished.befs["curves"])["data"]["base"]
     text = text_of(given)

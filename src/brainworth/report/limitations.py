@@ -5,6 +5,7 @@ from __future__ import annotations
 from reportlab.platypus import Flowable
 
 from brainworth.report import layout, published
+from brainworth.report.bridges import bridges_limits
 from brainworth.report.encoder import encoder_limits
 from brainworth.report.erosion.chapters import SECTIONS
 from brainworth.report.evidence import TESTS, Evidence
@@ -73,6 +74,7 @@ def limitations(evidence: Evidence) -> list[Flowable]:
         texts.append("<b>Budgets</b> are theory only; no split of a budget was simulated.")
     if evidence.encoder:
         texts += encoder_limits.limits(evidence)
+    texts += bridges_limits.limits(evidence)
     unmeasured = [test for test in evidence.tests if test not in evidence.validity]
     if unmeasured:
         names = ", ".join({"rsa": "RSA"}.get(test, test) for test in unmeasured)

@@ -27,6 +27,9 @@ HALF_ROWS = 600
 ROUNDS = 4
 #: Largest loss by which noise is taken to grow: a latent as weak as this is as good as not seen.
 MOST_LOST = 0.98
+#: Least share of a direction that is taken as seen, and of its noise as its own: of nearly hidden
+#: latents both are estimated around 0, and divided by.
+LEAST_SEEN = 0.05
 
 
 @dataclass(frozen=True)
@@ -194,9 +197,9 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
             return nothing(d)
         signal = (excess[:kept] + np.sqrt(root[:kept])) / 2
         cosine = (signal**2 - p * mixing) / (signal * (signal + hidden.total))
-        cosine = np.clip(cosine, 0.05, 1.0)
+        cosine = np.clip(cosine, LEAST_SEEN, 1.0)
         apart = np.diag(within)[:kept] - (1 - cosine) * per_channel
-        noise = np.maximum(apart / cosine, 0.05 * np.diag(within)[:kept])
+        noise = np.maximum(apart / cosine, LEAST_SEEN * np.diag(within)[:kept])
     scale = 1 / np.sqrt(np.outer(cosine, cosine))
     inside = within[:kept, :kept] * scale
     inside[np.diag_indices(kept)] = noise
@@ -213,7 +216,7 @@ def estimate(found: Fit, within: np.ndarray, hidden: HiddenNoise) -> EffectiveBr
         strengths=strengths,
         gamma=_covariance(inside / np.outer(amplitude, amplitude)),
         hidden=hidden,
-        seen=np.clip(seen, 0.05, 1.0),
+        seen=np.clip(seen, LEAST_SEEN, 1.0),
     )
 
 

@@ -8,7 +8,7 @@ on other samples than the prediction is from (`student_trials`) and their errors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ def analyse(
     interval: float,
     seed: int,
     planted_of: Callable[[BrainSamples], PlantedVoxels] | None = None,
+    left_out: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Calibrate, predict and test, subject by subject.
 
@@ -64,6 +65,8 @@ def analyse(
         Root seed of the study.
     planted_of : callable, optional
         The truth about a subject's voxels; for simulated data with inputs ``truth``.
+    left_out : sequence of str
+        Regions of the settings that the study does not have.
 
     Returns
     -------
@@ -96,6 +99,7 @@ def analyse(
         "tolerance": settings["tolerance"],
         "n_blocks": settings["n_blocks"],
         "brain_fractions": settings["brain_fractions"],
+        "rois_left_out": list(left_out),
         "n_subjects": len(found),
         "subjects": found,
         "summary": calibration_summary.summary(found, settings["tolerance"], interval),

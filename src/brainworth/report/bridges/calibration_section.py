@@ -118,7 +118,7 @@ def methods(evidence: Evidence) -> list[Flowable]:
 
 def _left_out(data: dict[str, Any]) -> str:
     """Name the regions of the settings that the study does not have."""
-    names = data.get("rois_left_out", [])
+    names = data["rois_left_out"]
     return f" Not in this study: {escape(', '.join(names))}." if names else ""
 
 
