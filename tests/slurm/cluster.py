@@ -122,6 +122,14 @@ class Cluster:
         )
         return done.stdout.split()
 
+    def node_of(self, rule: str) -> str | None:
+        """Return a node that runs a job of a rule, or of the group that begins with its name."""
+        done = subprocess.run(
+            ["squeue", "-h", "-t", "R", "-o", "%N %k"], capture_output=True, text=True
+        )
+        lines = (line.split() for line in done.stdout.splitlines())
+        return next((node for node, name in lines if name.startswith(f"rule_{rule}")), None)
+
     def n_jobs(self) -> int:
         """Return how many jobs wait or run."""
         done = subprocess.run(

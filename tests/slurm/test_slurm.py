@@ -8,26 +8,9 @@ import drills
 import psutil
 import pytest
 from project import TINY, Project, copy_project
+from submissions import HERE, submitted, wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
-
-PROFILE = ("--workflow-profile", "profiles/slurm")
-# no accounting here; and look after one second, not after 40
-HERE = (*PROFILE, "--slurm-status-command", "squeue")
-HERE = (*HERE, "--slurm-init-seconds-before-status-checks", "1")
-
-
-def submitted(text: str) -> int:
-    return text.count("has been submitted with SLURM jobid")
-
-
-def wait_until(condition, seconds: float = 120):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"did not happen within {seconds} s")
 
 
 def results_of(project: Project) -> dict:

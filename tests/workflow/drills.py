@@ -62,8 +62,9 @@ class Run:
                     job.kill()
         self.process.wait(300)
 
-    def wait(self) -> int:
-        return self.process.wait(600)
+    def wait(self, seconds: float = 600) -> int:
+        """Return the exit status, if the run ends within so many seconds."""
+        return self.process.wait(seconds)
 
     def text(self) -> str:
         with open(self.log, encoding="utf-8") as handle:
@@ -91,9 +92,11 @@ def start(
 
 
 @contextmanager
-def running(project: Project, *arguments: str, cores: int | None = 2) -> Iterator[Run]:
+def running(
+    project: Project, *arguments: str, study: str | None = "study.yaml", cores: int | None = 2
+) -> Iterator[Run]:
     """Start Snakemake, and leave nothing of it behind."""
-    run = start(project, *arguments, cores=cores)
+    run = start(project, *arguments, study=study, cores=cores)
     try:
         yield run
     finally:

@@ -11,12 +11,10 @@ import time
 
 import drills
 import pytest
+from every_stage import STAGES, STUDY, WHOLE
 from project import Project, copy_project
 
 pytestmark = pytest.mark.workflow
-
-#: A script of each stage, in the order of the pipeline.
-STAGES = ("simulate_subject", "extract_betas", "rsa", "figure", "paper")
 
 
 def assert_same(project: Project, reference: Project, study: str = "tiny") -> None:
@@ -30,19 +28,25 @@ def assert_same(project: Project, reference: Project, study: str = "tiny") -> No
 
 
 @pytest.mark.drills
-def test_a_job_and_then_the_main_process_killed_in_each_stage(project, finished):
-    for stage in STAGES:
-        with drills.running(project) as run:
-            run.wait_for_job(stage).kill()
+@pytest.mark.timeout(3600)
+def test_a_job_and_then_the_main_process_killed_in_each_stage(tmp_path):
+    undisturbed = copy_project(tmp_path / "undisturbed")
+    project = copy_project(tmp_path / "project")
+    for copy in (undisturbed, project):
+        copy.write_study(WHOLE)
+    undisturbed.snakemake("--cores", "2")
+    for rule, script in STAGES.items():
+        with drills.running(project, "--until", rule) as run:
+            run.wait_for_job(script).kill()
             assert run.wait() == 1
-        with drills.running(project) as run:
-            run.wait_for_job(stage)
+        with drills.running(project, "--until", rule) as run:
+            run.wait_for_job(script)
             run.kill("main")
         refused = project.snakemake("--cores", "1", check=False)
         assert "--unlock" in refused.stdout + refused.stderr
         drills.unlock(project)
     project.snakemake("--cores", "2")
-    assert_same(project, finished)
+    assert_same(project, undisturbed, STUDY)
     assert project.planned() == set()
 
 
