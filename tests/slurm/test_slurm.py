@@ -57,6 +57,22 @@ def test_a_node_that_dies_costs_a_retry(cluster, before_tests, local):
     assert results_of(before_tests) == results_of(local)
 
 
+def test_a_login_node_that_dies(cluster, before_tests, local):
+    """As docs/running-on-a-cluster.md says: cancel what still runs, unlock, the same command."""
+    with running_here(before_tests) as run:
+        wait_until(cluster.n_jobs)
+        run.kill("main")
+    assert cluster.n_jobs(), "no job outlived the main process"
+    subprocess.run(["scancel", "-u", "root"], check=True, capture_output=True)
+    wait_until(lambda: not cluster.n_jobs())
+    refused = before_tests.snakemake(*HERE, check=False)
+    assert "--unlock" in refused.stdout + refused.stderr
+    drills.unlock(before_tests)
+    before_tests.snakemake(*HERE)
+    assert results_of(before_tests) == results_of(local)
+    assert before_tests.planned() == set()
+
+
 def test_an_edited_configuration_does_not_reach_queued_jobs(cluster, before_tests, local):
     edited = TINY | {"erosion": TINY["erosion"] | {"rsa": {"n_permutations": 150}}}
     edited["interval"] = 0.8

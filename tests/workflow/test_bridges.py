@@ -113,6 +113,22 @@ EDITS = {
         {"alignment"} | AVERAGING | FIGURES,
     ),
 }
+#: A module of the library, and the rules of `snakemake bridges` that run again.
+MODULES = {
+    "bridges/calibration/students.py": CALIBRATION | FIGURES,
+    "bridges/decoding/decoder.py": DECODING | FIGURES,
+    "bridges/feature_spaces/retrieval.py": SPACES | FIGURES,
+    "bridges/averaging/variance_head.py": AVERAGING | FIGURES,
+    "report/bridges/decoding_figure.py": FIGURES,
+    "report/bridges/decoding_section.py": set(),
+    "befs/stage2.py": CALIBRATION | FIGURES,
+    "encoder/features/gabor.py": FEATURES | OF_FEATURES | FIGURES,
+    "encoder/targets.py": TARGETS | SPACES | AVERAGING | FIGURES,
+    "encoder/stage1.py": AVERAGING | FIGURES,
+    "encoder/transfer.py": set(),
+    "erosion/alignment_folds.py": {"alignment"} | AVERAGING | FIGURES,
+    "sections/bridges.py": set(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +187,17 @@ def test_one_configuration_key(bridged, key):
         assert bridged.planned("bridges") - {"bridges"} == expected
     finally:
         bridged.write_study(SMALL)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_one_line_of_a_module(bridged, module):
+    path = bridged.folder / "src/brainworth" / module
+    text = path.read_text()
+    try:
+        path.write_text(f"{text}\nUNUSED = 1\n")
+        assert bridged.planned("bridges") - {"bridges"} == MODULES[module]
+    finally:
+        path.write_text(text)
 
 
 def test_what_is_printed_follows(bridged):

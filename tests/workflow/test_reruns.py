@@ -3,12 +3,14 @@
 import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import test_befs
 import test_bridges
 import test_encoder
-from project import TINY
+import test_validity_stage
+from project import ROOT, TINY
 
 from brainworth import config
 from brainworth.sections.base import Section
@@ -80,6 +82,9 @@ MODULE_EDITS = {
     "nsd/design.py": FROM_MATCHING,
     "nsd/simulate/sessions.py": EVERYTHING - {"simulate_experiment"} - {"match_stimuli"},
     "nsd/store.py": set(),
+    "nsd/ranges/session.py": set(),
+    "report/ledger/evaluate.py": {"claims", "paper", "paper_html"},
+    "report/encoder/encoder_chapter.py": {"paper", "paper_html"},
     "nsd/roi_means.py": set(),
     "cli.py": set(),
 }
@@ -109,6 +114,15 @@ def test_every_section_of_the_configuration_has_a_row():
             place = (*place, key)
         rows.add(group_of(place))
     assert {group_of(place) for place in leaves(config.Config)} == rows
+
+
+def test_every_stage_of_the_library_has_a_row():
+    library = ROOT / "src/brainworth"
+    modules = [path for path in library.glob("*/**/*.py") if path.name != "__init__.py"]
+    rows = [*MODULE_EDITS, *test_befs.MODULES, *test_bridges.MODULES, *test_validity_stage.MODULES]
+    rows += [f"encoder/{module}" for module in test_encoder.MODULES]
+    assert all((library / row).is_file() for row in rows)
+    assert {Path(row).parent for row in rows} >= {m.parent.relative_to(library) for m in modules}
 
 
 def set_key(config: dict, place: tuple[str, ...], value) -> dict:
