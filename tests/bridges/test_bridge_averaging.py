@@ -342,3 +342,22 @@ def test_a_relation_needs_subjects_and_a_spread():
     flat = relation(np.ones((5, 2)), np.random.default_rng(0).normal(size=(5, 2)))
     assert flat["subjects"] is None
     assert "the same everywhere" in flat["reason"]
+
+
+def test_a_relabelling_without_a_statistic_counts_against_the_relation():
+    """Each subject has a region of its own: only those that keep it are known after relabelling."""
+    fraction, cost = np.full((2, 4, 4), np.nan)
+    np.fill_diagonal(fraction, [0.2, 0.4, 0.6, 0.8])
+    np.fill_diagonal(cost, [0.9, 0.5, 0.6, 0.1])
+    found = relation(fraction, cost)["pairs"]["correlation"]
+    x, y = np.diag(fraction), np.diag(cost)
+    as_extreme = undefined = 0
+    for order in itertools.permutations(range(4)):
+        kept = np.flatnonzero(np.array(order) == np.arange(4))
+        if kept.size < 2:
+            undefined += 1
+        else:
+            as_extreme += np.corrcoef(x[kept], y[kept])[0, 1] <= np.corrcoef(x, y)[0, 1] + 1e-9
+    assert undefined == 17
+    assert found["n_undefined"] == undefined
+    assert found["p"] == pytest.approx((as_extreme + undefined) / 24)

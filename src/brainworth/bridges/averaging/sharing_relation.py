@@ -43,9 +43,10 @@ def relation(
     dict
         ``n_subjects``, ``subjects_used`` (indices), ``n_pairs``, ``n_labellings``, ``exhaustive``;
         ``subjects`` and ``pairs``: ``correlation`` and ``slope`` (of cost on fraction), each with
-        ``estimate``, ``interval`` and p (one-sided: less shared, greater cost), of the means over
-        regions, and of all pairs of subject and region. None with a ``reason`` where there are too
-        few subjects, or a fraction or a cost does not vary.
+        ``estimate``, ``interval``, ``p`` (one-sided: less shared, greater cost) and
+        ``n_undefined`` (relabellings without a statistic, which count as extreme in ``p``), of the
+        means over regions, and of all pairs of subject and region. None with a ``reason`` where
+        there are too few subjects, or a fraction or a cost does not vary.
     """
     known = np.isfinite(fraction) & np.isfinite(cost)
     used = np.flatnonzero(known.any(axis=1))
@@ -104,14 +105,19 @@ def _found(
     sampled = _statistics(sums[:, everyone, everyone] @ weights.T)
     answer = {}
     for name, (estimate,) in observed.items():
-        null = relabelled[name][np.isfinite(relabelled[name])]
+        null = relabelled[name]
+        undefined = ~np.isfinite(null)
         draws = sampled[name][np.isfinite(sampled[name])]
         answer[name] = {
             "estimate": float(estimate),
             "interval": list(percentile_interval(draws, interval)),
             "n_resamples": int(draws.size),
-            "p": permutation_p(float(estimate), null, alternative="less"),
-            "null_mean": float(null.mean()),
+            # a relabelling without a statistic counts as one that is as extreme
+            "p": permutation_p(
+                float(estimate), np.where(undefined, estimate, null), alternative="less"
+            ),
+            "n_undefined": int(undefined.sum()),
+            "null_mean": float(null[~undefined].mean()) if not undefined.all() else None,
         }
     return answer
 
