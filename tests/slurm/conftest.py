@@ -11,13 +11,19 @@ from project import TINY, Project, copy_project
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    """Start Slurm for these tests; where it cannot be, they fail and say what is missing."""
+def slurm():
+    """Say what is missing where Slurm cannot be started; tests fail there."""
     missing = loopback.missing()
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         missing = "snakemake-executor-plugin-slurm is not installed; run `make test-slurm`"
     if missing:
         pytest.fail(missing)
+
+
+# A machine has room for one cluster: each is ended before another module starts its own.
+@pytest.fixture(scope="module")
+def cluster(slurm, tmp_path_factory):
+    """Start a Slurm without accounts and cards for the tests of a module."""
     with loopback.Cluster(tmp_path_factory.mktemp("slurm")) as running:
         yield running
 
