@@ -1,12 +1,15 @@
 """The shipped profile as it is, on a cluster that keeps accounts, which `sacct` is asked for."""
 
+import contextlib
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import accounting
 import cluster as loopback
 import drills
+import psutil
 import pytest
 from project import ROOT, Project, copy_project
 from submissions import PROFILE, numbers, submitted, wait_until
@@ -28,6 +31,17 @@ def accounted(slurm, tmp_path_factory):
     folder = tmp_path_factory.mktemp("slurm")
     with loopback.Cluster(folder, accounting=True, cards=(CARD,)) as running:
         yield running
+
+
+def of(folder: Path) -> list[psutil.Process]:
+    """Return the processes that name a folder, or have a file in it open."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            opened = [file.path for file in process.open_files()]
+            if any(str(folder) in text for text in [*process.cmdline(), *opened]):
+                found.append(process)
+    return found
 
 
 def use_account(project: Project) -> None:
@@ -63,6 +77,23 @@ def attempts(text: str, rule: str) -> list[str]:
 
 def running(project: Project, *arguments: str):
     return drills.running(project, "results", *arguments, cores=None)
+
+
+def test_a_cluster_with_accounts_leaves_nothing_behind(slurm, tmp_path):
+    # before the tests that share one: there is room for one on a machine
+    with loopback.Cluster(tmp_path, accounting=True, cards=(CARD,)):
+        assert len(of(tmp_path)) >= 6
+        assert examined.without_accounting() is None
+        listening = {
+            connection.laddr.ip
+            for process in of(tmp_path)
+            for connection in process.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+    assert of(tmp_path) == []
+    confs = loopback.CONF.parent.glob("*.conf")
+    assert not [conf for conf in confs if loopback.MARK in conf.read_text()]
 
 
 def test_the_profile_as_it_is_shipped(accounted, before_tests, local):
