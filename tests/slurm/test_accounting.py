@@ -11,9 +11,8 @@ import cluster as loopback
 import drills
 import psutil
 import pytest
-from project import ROOT, Project, copy_project
+from project import ROOT, Project
 from submissions import PROFILE, numbers, submitted, wait_until
-from test_encoder import merged
 from test_slurm import results_of
 
 from brainworth import slurm as examined
@@ -166,29 +165,15 @@ def test_a_node_that_dies_costs_a_retry(accounted, before_tests, local):
     assert results_of(before_tests) == results_of(local)
 
 
-def test_a_job_that_asks_for_a_card_is_put_where_one_is(accounted, tmp_path):
-    project = copy_project(tmp_path / "project")
-    project.write_study(stage1_alone())
-    use_account(project)
-    folder = "results/encoded/encoder"
-    project.snakemake("--cores", "2", f"{folder}/features.h5", f"{folder}/targets_subj01.h5")
-    done = project.snakemake(*SOON, f"{folder}/stage1.json")
+def test_a_job_that_asks_for_a_card_is_put_where_one_is(accounted, before_stage1):
+    use_account(before_stage1)
+    done = before_stage1.snakemake(*SOON, "results/encoded/encoder/stage1.json")
     ((_, number),) = numbers(done.stdout + done.stderr)
     found = kept(number, "State", "NodeList", "AllocTRES")
     assert (found["State"], found["NodeList"]) == ("COMPLETED", CARD)
     assert "gres/gpu=1" in found["AllocTRES"].split(",")
-    rows = project.data("encoded")["encoder/stage1.json"]["rows"]
+    rows = before_stage1.data("encoded")["encoder/stage1.json"]["rows"]
     assert [row["row"] for row in rows] == ["dual_mamba", "mlp"]
-
-
-def stage1_alone() -> dict:
-    """Return a study of which one job of the encoder is wanted, for a GPU where there is one."""
-    return merged(
-        {
-            "subjects": ["subj01", "subj02"],
-            "encoder": {"device": "auto", "subjects": ["subj01"], "parts": ["stage1"]},
-        }
-    )
 
 
 def test_the_doctor_finds_accounts_and_cards(accounted):

@@ -3,7 +3,6 @@
 import pytest
 from project import ROOT, TINY, copy_project
 from submissions import HERE, PROFILE, submitted
-from test_accounting import stage1_alone
 
 from brainworth import slurm as examined
 
@@ -22,12 +21,8 @@ def test_a_run_that_would_wait_for_ever_says_what_to_add(cluster, tmp_path):
     assert "Traceback" not in text
 
 
-def test_a_job_that_asks_for_a_card_is_refused(cluster, tmp_path):
-    project = copy_project(tmp_path)
-    project.write_study(stage1_alone())
-    folder = "results/encoded/encoder"
-    project.snakemake("--cores", "2", f"{folder}/features.h5", f"{folder}/targets_subj01.h5")
-    done = project.snakemake(*HERE, f"{folder}/stage1.json", check=False)
+def test_a_job_that_asks_for_a_card_is_refused(cluster, before_stage1):
+    done = before_stage1.snakemake(*HERE, "results/encoded/encoder/stage1.json", check=False)
     text = done.stdout + done.stderr
     assert done.returncode
     assert "SLURM sbatch failed" in text
