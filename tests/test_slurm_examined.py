@@ -98,24 +98,19 @@ DINOV2 = {"backend": "dinov2", "weights": "weights"}
 
 
 @pytest.mark.parametrize(
-    ("encoder", "models", "asks"),
+    ("encoder", "asks"),
     [
-        ({}, [], False),
-        ({"device": "auto"}, [], True),
-        ({"device": "auto", "parts": ["linear"]}, [], False),
-        ({"device": "cuda", "parts": ["linear"], "features": DINOV2}, [], True),
-        ({"device": "auto", "run": False}, [], False),
-        ({"device": "auto", "run": False}, ["ridge"], False),
-        ({"device": "auto", "run": False}, ["ridge", "chasm"], True),
+        ({}, False),
+        ({"device": "auto"}, True),
+        ({"device": "cuda", "parts": ["linear"], "features": DINOV2}, True),
     ],
 )
 def test_cards_are_looked_for_where_the_study_asks_for_them(
-    programs, tmp_path, capsys, encoder, models, asks
+    programs, tmp_path, capsys, encoder, asks
 ):
     programs("sinfo", "echo 'cpu* (null)'")
-    bridges = {"run": True, "averaging": {"models": models}} if models else {"run": False}
     study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump({"study": "mine", "encoder": encoder, "bridges": bridges}))
+    study.write_text(yaml.safe_dump({"study": "mine", "encoder": encoder}))
     for name in ("config.yaml", "profiles"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     status = cli.main(["doctor", str(study), "--base", str(tmp_path / "config.yaml")])

@@ -30,11 +30,11 @@ def examine(study: Config, root: Path) -> list[Finding]:
     cost = plan.make(study, plan.Network(), store)
     findings += machine.disks(_needed(cost, study, root, store))
     profile = root / "profiles" / "slurm" / "profile.yaml"
-    findings += slurm.examine(profile, _asks_for_cards(study))
+    findings += slurm.examine(profile, asks_for_cards(study))
     return findings + _source(study, store)
 
 
-def _asks_for_cards(study: Config) -> bool:
+def asks_for_cards(study: Config) -> bool:
     """Whether a rule of the study has the resource `gpu`."""
     if study.encoder.device == "cpu":
         return False
