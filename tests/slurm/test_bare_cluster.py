@@ -25,7 +25,7 @@ def test_a_job_that_asks_for_a_card_is_refused(cluster, before_stage1):
     done = before_stage1.snakemake(*HERE, "results/encoded/encoder/stage1.json", check=False)
     text = done.stdout + done.stderr
     assert done.returncode
-    assert "SLURM sbatch failed" in text
+    assert "Invalid generic resource (gres) specification" in text
     assert "--gpus=1" in text
     assert submitted(text) == 0
 
