@@ -9,7 +9,7 @@ CORES ?= all
 STUDY ?=
 ARGS ?=
 BIN := .venv/bin
-SLURM_PACKAGES := slurmctld slurmd slurm-client munge
+SLURM_PACKAGES := slurmctld slurmd slurm-client munge slurmdbd slurm-wlm-mysql-plugin mariadb-server-core
 FINISHED := tests/workflow/test_default_study.py tests/workflow/test_bridges.py
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
@@ -58,7 +58,7 @@ finished: .venv/test.stamp ## tests of finished studies: the default one, and th
 	$(BIN)/pytest -q -m workflow $(FINISHED)
 
 test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root; Debian packages)
-	@if [ "$$(id -u)" = 0 ] && ! command -v slurmctld >/dev/null; then \
+	@if [ "$$(id -u)" = 0 ] && ! { command -v slurmctld && command -v slurmdbd && command -v mariadbd; } >/dev/null; then \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SLURM_PACKAGES); fi
 	.venv-slurm/bin/pytest -q -m slurm tests/slurm
 

@@ -42,6 +42,7 @@ if workflow.is_main_process:
 onstart:
     require_terms()
     require_weights()
+    require_status_of_jobs()
     clear_up()
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from brainworth import config as settings
-from brainworth import codehash, files, runtime
+from brainworth import codehash, files, runtime, slurm
 from brainworth.encoder.features import weights
 from brainworth.errors import BrainworthError
 from brainworth.nsd import places, registry, roi_means, rois, terms
@@ -83,6 +83,18 @@ def require_weights():
             weights.locate(Path(features.weights))
         except BrainworthError as error:
             raise WorkflowError(str(error)) from None
+
+
+def require_status_of_jobs():
+    """Stop before the first job if Slurm would never say that it has ended."""
+    # settings of the executor, of which only Slurm's has this one
+    if getattr(workflow.executor_settings, "status_command", None) == "sacct":
+        reason = slurm.without_accounting()
+        if reason is not None:
+            raise WorkflowError(
+                f"sacct cannot tell what becomes of jobs ({reason}), and this run would wait for "
+                f"ever; add the line `{slurm.REMEDY}` to profiles/slurm/profile.yaml"
+            )
 
 
 def clear_up():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brainworth import machine
+from brainworth import machine, slurm
 from brainworth.config import Config
 from brainworth.errors import BrainworthError
 from brainworth.findings import Finding, good, note, problem
@@ -29,7 +29,19 @@ def examine(study: Config, root: Path) -> list[Finding]:
     findings += machine.folders([*places, store] if fetches else places)
     cost = plan.make(study, plan.Network(), store)
     findings += machine.disks(_needed(cost, study, root, store))
+    profile = root / "profiles" / "slurm" / "profile.yaml"
+    findings += slurm.examine(profile, asks_for_cards(study))
     return findings + _source(study, store)
+
+
+def asks_for_cards(study: Config) -> bool:
+    """Whether a rule of the study has the resource `gpu`."""
+    if study.encoder.device == "cpu":
+        return False
+    describes = study.described_subjects and study.encoder.features.backend == "dinov2"
+    trains = study.encoder_runs and set(study.encoder.parts) != {"linear"}
+    averages = study.bridges_run and "averaging" in study.bridges.parts
+    return bool(describes or trains or (averages and "chasm" in study.bridges.averaging.models))
 
 
 def _needed(cost: plan.Plan, study: Config, root: Path, store: Path) -> dict[Path, int]:

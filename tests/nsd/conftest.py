@@ -9,7 +9,7 @@ import loopback
 import pytest
 from fetching import CONTENT, KEY, MEBI
 
-from brainworth import config
+from brainworth import config, slurm
 from brainworth.nsd import transfer
 
 REPOSITORY = Path(__file__).parents[2]
@@ -24,6 +24,7 @@ def no_settings_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("NSD_DATA_DIR", raising=False)
+    monkeypatch.setattr(slurm, "examine", lambda *_: [])  # has tests of its own
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 Needs root and Debian's slurmctld, slurmd, slurm-client and munge; no systemd, no cgroup. Nodes are
 several slurmd of one machine, so killing one is what a node that dies looks like to the rest. The
-configuration has to be /etc/slurm/slurm.conf: Snakemake's executor drops SLURM_CONF from the
-environment of its jobs. It is removed at the end; one that somebody else wrote is never touched.
+configuration has to be in /etc/slurm: Snakemake's executor drops SLURM_CONF from the environment
+of its jobs. It is removed at the end; one that somebody else wrote is never touched.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+import accounting
 import psutil
+from daemons import Daemons, free_port, succeeds
 
 CONF = Path("/etc/slurm/slurm.conf")
 MARK = "# brainworth tests wrote this file and remove it"
@@ -30,39 +31,62 @@ CPUS = 8
 MEMORY_MB = 16000
 
 
+def _confs() -> tuple[Path, Path]:
+    """Return what is written for Slurm to find: slurm.conf, and what says where cards are."""
+    return CONF, CONF.with_name("gres.conf")
+
+
 def missing() -> str | None:
     """Say what keeps a cluster from being started here, or None."""
     if os.geteuid() != 0:
         return "a Slurm on loopback needs root"
-    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    absent = [name for name in (*PROGRAMS, *accounting.PROGRAMS) if shutil.which(name) is None]
     if absent:
         return f"{', '.join(absent)} not installed; run `make test-slurm`"
     return None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @dataclass
 class Cluster:
-    """The daemons of one cluster; `with Cluster(folder):` starts and stops them."""
+    """The daemons of one cluster; `with Cluster(folder):` starts and stops them.
+
+    Parameters
+    ----------
+    folder : path
+        Where everything is but the configuration.
+    accounting : bool
+        Whether it keeps accounts of jobs. The first seconds are then the database's: 8.
+    cards : tuple of str
+        Nodes with a pretended GPU each, which no program can use.
+    """
 
     folder: Path
     nodes: tuple[str, ...] = ("n1", "n2")
-    running: dict[str, subprocess.Popen] = field(default_factory=dict)
+    accounting: bool = False
+    cards: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.daemons = Daemons(self.folder / "log")
+        self.accounts = (
+            accounting.Accounting(self.folder / "accounts", self.daemons, self._munge / "socket")
+            if self.accounting
+            else None
+        )
+
+    @property
+    def _munge(self) -> Path:
+        return self.folder / "munge"
 
     def __enter__(self) -> Cluster:
-        if CONF.exists() and MARK not in CONF.read_text():
-            raise RuntimeError(f"{CONF} is not of these tests; they do not touch it")
-        for part in ("munge", "state", "spool", "log"):
+        for conf in _confs():
+            if conf.exists() and MARK not in conf.read_text():
+                raise RuntimeError(f"{conf} is not of these tests; they do not touch it")
+        for part in ("munge", "state", "spool", "log", "accounts"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         # munged wants its folder searchable, its key private, and both below such folders
         self.folder.chmod(0o755)
-        (self.folder / "munge").chmod(0o711)
-        key = self.folder / "munge/munge.key"
+        self._munge.chmod(0o711)
+        key = self._munge / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o400)
         try:
@@ -76,16 +100,20 @@ class Cluster:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(["scancel", "-u", "root"], capture_output=True, timeout=20)
             time.sleep(1)
-        for name in [*self.nodes, "slurmctld", "munged"]:
-            self._end(name)
+        for name in [*self.nodes, "slurmctld"]:
+            self.daemons.end(name)
+        if self.accounts:
+            self.accounts.end()
+        self.daemons.end("munged")
         for node in self.nodes:
             self._end_steps(node)
-        if CONF.exists() and MARK in CONF.read_text():
-            CONF.unlink()
+        for conf in _confs():
+            if conf.exists() and MARK in conf.read_text():
+                conf.unlink()
 
     def _start_all(self, key: Path) -> None:
-        munge = self.folder / "munge"
-        self._run(
+        munge = self._munge
+        self.daemons.start(
             "munged",
             "--foreground",
             "--force",
@@ -95,24 +123,27 @@ class Cluster:
             f"--log-file={munge}/log",
             f"--seed-file={munge}/seed",
         )
-        self._until("munged", lambda: self._succeeds("munge", "-S", f"{munge}/socket", "-n"))
-        CONF.parent.mkdir(exist_ok=True)
-        CONF.write_text(self._configuration())
-        self._run("slurmctld", "-D")
-        self._until("slurmctld", lambda: self._succeeds("scontrol", "ping"))
+        self.daemons.until("munged", lambda: succeeds("munge", "-S", f"{munge}/socket", "-n"))
+        slurm_conf, cards_conf = _confs()
+        slurm_conf.parent.mkdir(exist_ok=True)
+        slurm_conf.write_text(self._configuration())
+        cards = [f"NodeName={node} Name=gpu File=/dev/null" for node in self.cards]
+        cards_conf.write_text("\n".join([MARK, *cards, ""]))
+        if self.accounts:
+            self.accounts.start()
+        self.daemons.start("slurmctld", "-D")
+        self.daemons.until("slurmctld", lambda: succeeds("scontrol", "ping"))
         for node in self.nodes:
             self.start_node(node)
-        self._until("nodes", self._all_up)
+        self.daemons.until("nodes", self.all_up)
 
     def start_node(self, node: str) -> None:
         """Start a node, for the first time or again."""
-        self._run(node, "-D", "-N", node, program="slurmd")
+        self.daemons.start(node, "-D", "-N", node, program="slurmd")
 
     def kill_node(self, node: str) -> None:
         """End a node without warning, with everything that runs on it."""
-        daemon = self.running.pop(node)
-        daemon.kill()
-        daemon.wait(10)
+        self.daemons.kill(node)
         self._end_steps(node)
 
     def jobs_on(self, node: str) -> list[str]:
@@ -140,14 +171,18 @@ class Cluster:
     def _configuration(self) -> str:
         host = socket.gethostname().split(".")[0]
         nodes = "\n".join(
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={_free_port()} "
-            f"CPUs={CPUS} RealMemory={MEMORY_MB} State=UNKNOWN"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} "
+            f"CPUs={CPUS} RealMemory={MEMORY_MB} {'Gres=gpu:1 ' * (node in self.cards)}"
+            "State=UNKNOWN"
             for node in self.nodes
         )
+        # a cluster without cards knows no such resource
+        known = "GresTypes=gpu" if self.cards else "# no cards"
+        accounts = self.accounts and self.accounts.lines()
         return f"""{MARK}
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={_free_port()}
+SlurmctldPort={free_port()}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -171,7 +206,8 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
-AccountingStorageType=accounting_storage/none
+{accounts or "AccountingStorageType=accounting_storage/none"}
+{known}
 ReturnToService=2
 SlurmdTimeout=15
 KillWait=3
@@ -181,27 +217,6 @@ PropagateResourceLimits=NONE
 {nodes}
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=500 State=UP
 """
-
-    def _run(self, name: str, *arguments: str, program: str | None = None) -> None:
-        with (self.folder / "log" / f"{name}.out").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                [program or name, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def _end(self, name: str) -> None:
-        daemon = self.running.pop(name, None)
-        if daemon is None:
-            return
-        daemon.terminate()
-        try:
-            daemon.wait(10)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait(10)
 
     def _end_steps(self, node: str) -> None:
         """End what the jobs of a node left: their slurmstepd know its name."""
@@ -218,21 +233,8 @@ PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=500 State=
                             child.send_signal(signal.SIGKILL)
                     process.send_signal(signal.SIGKILL)
 
-    def _all_up(self) -> bool:
+    def all_up(self) -> bool:
+        """Say whether every node can be given jobs."""
         done = subprocess.run(["sinfo", "-h", "-N", "-o", "%t"], capture_output=True, text=True)
         states = done.stdout.split()
         return len(states) == len(self.nodes) and set(states) <= {"idle", "mix", "alloc"}
-
-    def _succeeds(self, *command: str) -> bool:
-        return subprocess.run(command, capture_output=True).returncode == 0
-
-    def _until(self, what: str, condition: Callable[[], bool], seconds: float = 30) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if condition():
-                return
-            time.sleep(0.1)
-        logs = "\n".join(
-            f"{path.name}: {path.read_text()[-500:]}" for path in (self.folder / "log").iterdir()
-        )
-        raise RuntimeError(f"{what} did not come up\n{logs}")

@@ -8,16 +8,23 @@ import shutil
 import cluster as loopback
 import pytest
 from project import TINY, Project, copy_project
+from test_encoder import merged
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    """Start Slurm for these tests; where it cannot be, they fail and say what is missing."""
+def slurm():
+    """Say what is missing where Slurm cannot be started; tests fail there."""
     missing = loopback.missing()
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         missing = "snakemake-executor-plugin-slurm is not installed; run `make test-slurm`"
     if missing:
         pytest.fail(missing)
+
+
+# A machine has room for one cluster: each is ended before another module starts its own.
+@pytest.fixture(scope="module")
+def cluster(slurm, tmp_path_factory):
+    """Start a Slurm without accounts and cards for the tests of a module."""
     with loopback.Cluster(tmp_path_factory.mktemp("slurm")) as running:
         yield running
 
@@ -40,3 +47,22 @@ def before_tests(local, tmp_path) -> Project:
     for test in ("rsa", "fingerprinting", "heteroscedasticity"):
         (folder / f"results/tiny/erosion/{test}.json").unlink()
     return project
+
+
+@pytest.fixture(scope="session")
+def described(tmp_path_factory) -> Project:
+    """Return a copy in which all is there that one job of the encoder needs, which wants a GPU."""
+    copy = copy_project(tmp_path_factory.mktemp("described"))
+    encoder = {"device": "auto", "subjects": ["subj01"], "parts": ["stage1"]}
+    copy.write_study(merged({"subjects": ["subj01", "subj02"], "encoder": encoder}))
+    encoded = "results/encoded/encoder"
+    copy.snakemake("--cores", "2", f"{encoded}/features.h5", f"{encoded}/targets_subj01.h5")
+    return copy
+
+
+@pytest.fixture
+def before_stage1(described, tmp_path) -> Project:
+    """Return a copy in which that job is to be run."""
+    folder = tmp_path / "project"
+    shutil.copytree(described.folder, folder, symlinks=True)
+    return Project(folder)
