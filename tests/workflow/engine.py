@@ -19,11 +19,11 @@ IMAGE = "brainworth-test"
 QUESTIONS = {"docker": "docker info", "podman": "podman info", "buildah": "buildah info"}
 
 
-def run(*command: str, **options) -> str:
-    """Run a command; returns what it printed, or fails with all of it."""
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+def run(*command: str, cwd: Path | None = None) -> tuple[str, str]:
+    """Run a command; returns what it printed and its messages, or fails with both."""
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Engine:
         if self.name != "buildah":
             yield Container(self.name, options, IMAGE, ())
             return
-        made = run("buildah", "from", "--pull-never", IMAGE).strip()
+        made = run("buildah", "from", "--pull-never", IMAGE)[0].strip()
         try:
-            settings = json.loads(run("buildah", "inspect", made))["OCIv1"]["config"]
+            settings = json.loads(run("buildah", "inspect", made)[0])["OCIv1"]["config"]
             yield Container("buildah", options, made, tuple(settings["Entrypoint"]))
         finally:
             run("buildah", "rm", made)
@@ -65,12 +65,14 @@ class Container:
     entrypoint: tuple[str, ...]
 
     def __call__(self, *arguments: str, program: str | None = None) -> str:
-        """Run the entry point of the image, or another program, with arguments."""
+        """Run the entry point of the image, or another program; returns all that it said."""
         if self.engine == "buildah":
             command = (program,) if program else self.entrypoint
-            return run("buildah", "run", *self.options, self.made, "--", *command, *arguments)
-        other = ("--entrypoint", program) if program else ()
-        return run(self.engine, "run", "--rm", *self.options, *other, self.made, *arguments)
+            said = run("buildah", "run", *self.options, self.made, "--", *command, *arguments)
+        else:
+            other = ("--entrypoint", program) if program else ()
+            said = run(self.engine, "run", "--rm", *self.options, *other, self.made, *arguments)
+        return "".join(said)
 
 
 def find() -> Engine | None:

@@ -30,7 +30,7 @@ def commit(project: Project) -> str:
     git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "all"]):
         engine.run(*git, *command, cwd=project.folder)
-    return engine.run("git", "rev-parse", "HEAD", cwd=project.folder).strip()
+    return engine.run("git", "rev-parse", "HEAD", cwd=project.folder)[0].strip()
 
 
 def give_away(project: Project) -> str:
