@@ -14,7 +14,7 @@ FINISHED := tests/workflow/test_default_study.py tests/workflow/test_bridges.py
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-drills test-browser bench clean
+.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-drills test-browser test-container bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ test-browser: .venv/test.stamp ## open the web page in a real browser (installs 
 	@if [ "$$(id -u)" = 0 ] && ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; fi
 	$(BIN)/pytest -q -m browser tests/report
+
+test-container: .venv/test.stamp ## build the image and run a study in it (docker, podman or buildah; 3 GB and more)
+	$(BIN)/pytest -q -m container tests/workflow
 
 bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/rsa.py

@@ -10,10 +10,14 @@ answer together), report.
 """
 
 import os
+import sys
 
 from snakemake.utils import min_version
 
 min_version("9.19")
+
+# The library of this checkout, as jobs have it, whatever else is installed.
+sys.path.insert(0, f"{workflow.basedir}/src")
 
 
 # Jobs read the configuration that their main process froze (rules/common.smk).

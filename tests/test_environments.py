@@ -8,6 +8,8 @@ import tomllib
 import pytest
 import yaml
 
+import brainworth
+
 
 def constraints(repository) -> dict[str, str]:
     lines = (repository / "constraints.txt").read_text().splitlines()
@@ -95,3 +97,8 @@ def test_everything_installed_is_pinned(repository):
     listed = sum(project["optional-dependencies"].values(), project["dependencies"])
     for name in listed:
         assert re.sub(r"\[.*", "", name).lower() in pins, name
+
+
+def test_versions_of_the_library_agree(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    assert project["version"] == brainworth.__version__

@@ -53,7 +53,7 @@ def test_round_trip(write):
     assert (envelope["study"], envelope["rule"], envelope["seed"]) == ("simulated", "rsa", 1)
     assert envelope["git_commit"] == "abc"
     assert envelope["software"]["numpy"] == np.__version__
-    assert set(envelope["software"]) == {"python", *results.SOFTWARE}
+    assert set(envelope["software"]) == {"python", "brainworth", *results.SOFTWARE}
 
 
 def test_created_is_last_and_a_time_with_zone(write):

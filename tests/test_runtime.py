@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from brainworth import frozen, runtime
 
 
@@ -20,3 +22,12 @@ def test_without_a_frozen_configuration_nothing_is_changed(monkeypatch):
     given = {"study": "mine"}
     runtime.read_frozen_config(given)
     assert given == {"study": "mine"}
+
+
+def test_jobs_import_the_library_of_the_checkout_first(tmp_path, monkeypatch):
+    monkeypatch.setenv(runtime.GIT_COMMIT, "")
+    mine = str(tmp_path / "src")
+    for before, after in (("", [mine]), ("src", [mine, "src"]), (f"/old:{mine}", [mine, "/old"])):
+        monkeypatch.setenv("PYTHONPATH", before)
+        runtime.prepare_jobs(tmp_path)
+        assert os.environ["PYTHONPATH"].split(os.pathsep) == after

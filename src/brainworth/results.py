@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from brainworth import files
+from brainworth import __version__, files
 from brainworth.errors import BrainworthError
 
 SCHEMA = "brainworth-result/1"
@@ -31,7 +31,7 @@ KEYS = (
     *("schema", "study", "rule", "params", "inputs", "seed", "software", "git_commit"),
     *("data", "digest", "created"),
 )
-SOFTWARE = ("brainworth", "numpy", "scipy", "h5py", "nibabel", "numba", "matplotlib", "snakemake")
+SOFTWARE = (*("numpy", "scipy", "h5py", "nibabel", "numba", "torch", "matplotlib", "snakemake"),)
 
 
 def write(
@@ -165,7 +165,8 @@ def to_plain(value: Any, place: str) -> Any:
 
 def software() -> dict[str, str]:
     """Return the versions of Python and of the libraries that numbers depend on."""
-    versions = {"python": platform.python_version()}
+    # The library's own is asked of the code that runs: another version may be installed.
+    versions = {"python": platform.python_version(), "brainworth": __version__}
     return versions | {name: importlib.metadata.version(name) for name in SOFTWARE}
 
 

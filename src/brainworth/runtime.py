@@ -56,7 +56,7 @@ def read_frozen_config(config: dict[str, Any]) -> None:
 def prepare_jobs(checkout: Path) -> None:
     """Let jobs import the library of a checkout, and record its commit in their results."""
     source = str(checkout / "src")
-    known = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    if source not in known:
-        os.environ["PYTHONPATH"] = os.pathsep.join([source, *known])
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [part for part in known if part not in ("", source)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([source, *others])
     os.environ[GIT_COMMIT] = results.git_commit(checkout) or ""

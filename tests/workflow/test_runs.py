@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 
 import h5py
@@ -164,6 +165,16 @@ def test_measured_rdms(project):
     assert gap["noise_free"]["n_subjects"] == 4
     for kind in ("pdf", "html"):
         assert (project.folder / f"paper/measured.{kind}").stat().st_size > 0
+
+
+def test_another_library_on_the_path_is_passed_over(project, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "brainworth").mkdir()
+    (other / "brainworth/__init__.py").write_text("raise ImportError('the other library')")
+    path = os.pathsep.join([str(other), str(project.folder / "src")])
+    target = "results/tiny/data/matching.json"
+    project.snakemake("--cores", "1", target, environment={"PYTHONPATH": path})
+    assert (project.folder / target).is_file()
 
 
 def test_the_frozen_configuration_is_kept(finished):
