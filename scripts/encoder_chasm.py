@@ -73,4 +73,4 @@ with job(snakemake) as given:
         **origin,
     )
     write_result(snakemake, given, given["study"], data)
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(checkpoints, ignore_errors=True)

@@ -28,7 +28,7 @@ def test_a_profile_repeats_the_default_one(repository, name):
 
 def test_partition_and_account_are_the_profile_s(repository):
     for file in [repository / "Snakefile", *(repository / "rules").glob("*.smk")]:
-        assert "slurm" not in file.read_text(), file
+        assert "slurm_" not in file.read_text(), file
 
 
 def test_the_slurm_profile_names_rules_that_exist(repository):

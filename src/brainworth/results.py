@@ -31,7 +31,7 @@ KEYS = (
     *("schema", "study", "rule", "params", "inputs", "seed", "software", "git_commit"),
     *("data", "digest", "created"),
 )
-SOFTWARE = (*("numpy", "scipy", "h5py", "nibabel", "numba", "torch", "matplotlib", "snakemake"),)
+SOFTWARE = ("numpy", "scipy", "h5py", "nibabel", "numba", "torch", "matplotlib", "snakemake")
 
 
 def write(

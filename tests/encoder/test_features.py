@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,20 @@ def test_it_goes_on_from_whole_batches(tmp_path):
     write(tmp_path / "at_once")
     resumed, at_once = (p / "features.h5" for p in (tmp_path, tmp_path / "at_once"))
     assert resumed.read_bytes() == at_once.read_bytes()
+
+
+def test_batches_that_a_job_which_lives_on_removes_are_made_again(tmp_path):
+    """Its main process was killed, the job was started again, and ends while the second works."""
+
+    def describe(ids):
+        if 34 in ids:
+            shutil.rmtree(tmp_path / "checkpoints", ignore_errors=True)
+        return block_of(ids)
+
+    write(tmp_path, describe)
+    write(tmp_path / "alone")
+    one, other = (p / "features.h5" for p in (tmp_path, tmp_path / "alone"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Training: killed and taken up again, stopped early, stopped by NaN."""
 
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,38 @@ def test_a_file_that_is_no_checkpoint_is_an_error(tmp_path):
     torch.save({"schema": "other"}, path)
     with pytest.raises(BrainworthError, match="has not the schema brainworth-checkpoint/1"):
         training.run(path)
+
+
+@pytest.mark.parametrize("function", ["save", "load"])
+def test_a_folder_that_a_job_which_lives_on_removes(tmp_path, monkeypatch, function):
+    """Its main process was killed, the job was started again, and ends while the second works."""
+    path = tmp_path / "checkpoints/c.pt"
+    path.parent.mkdir()
+    training.run(path, epochs=2)
+    real, calls = getattr(torch, function), []
+
+    def removed_meanwhile(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            shutil.rmtree(path.parent)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(torch, function, removed_meanwhile)
+    model, history = training.run(path)
+    expected, wanted = training.run()
+    assert calls
+    assert same(model.state_dict(), expected.state_dict())
+    assert history.data() == wanted.data()
+    assert path.exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise RuntimeError("no space left")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RuntimeError, match="no space left"):
+        training.run(tmp_path / "c.pt")
 
 
 def test_it_learns_and_keeps_the_best_epoch():

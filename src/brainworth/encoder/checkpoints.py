@@ -14,6 +14,7 @@ from torch import nn
 
 from brainworth.codehash import code_hash
 from brainworth.encoder import torch_files
+from brainworth.errors import BrainworthError
 
 SCHEMA = "brainworth-checkpoint/1"
 SOURCE = Path(__file__).resolve().parents[2]
@@ -21,6 +22,9 @@ SOURCE = Path(__file__).resolve().parents[2]
 
 def save(path: Path, identity: str, state: Mapping[str, Any]) -> None:
     """Write a checkpoint; it appears whole or not at all.
+
+    Its folder may vanish meanwhile, once: a job that outlived its main process, and was started
+    again, removes it at its end.
 
     Parameters
     ----------
@@ -30,7 +34,11 @@ def save(path: Path, identity: str, state: Mapping[str, Any]) -> None:
     state : mapping
         Tensors, numbers and text, in dicts and lists.
     """
-    torch_files.save(path, SCHEMA, {"identity": identity, **state})
+    content = {"identity": identity, **state}
+    try:
+        torch_files.save(path, SCHEMA, content)
+    except (FileNotFoundError, RuntimeError):  # the latter is PyTorch's for a missing folder
+        torch_files.save(path, SCHEMA, content)
 
 
 def load(path: Path | None, identity: str, device: str | torch.device) -> dict[str, Any] | None:
@@ -46,7 +54,12 @@ def load(path: Path | None, identity: str, device: str | torch.device) -> dict[s
     """
     if path is None or not path.exists():
         return None
-    state = torch_files.load(path, SCHEMA, device)
+    try:
+        state = torch_files.load(path, SCHEMA, device)
+    except BrainworthError:
+        if path.exists():
+            raise
+        return None  # removed since, see `save`
     return state if state["identity"] == identity else None
 
 

@@ -132,8 +132,8 @@ def write(
             bar.update(len(ids))
     if resumed:
         say(f"{resumed} of {len(nsd_id)} images were described before, by a job that did not end")
-    sizes = _assemble(output, nsd_id, parts, paths, origin)
-    shutil.rmtree(checkpoints)
+    sizes = _assemble(output, nsd_id, parts, paths, describe, origin)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return sizes
 
 
@@ -343,9 +343,17 @@ def _read_batch(path: Path, key: str, origin: Origin) -> Block | None:
 
 
 def _assemble(
-    output: Path, nsd_id: np.ndarray, parts: list[np.ndarray], paths: list[Path], origin: Origin
+    output: Path,
+    nsd_id: np.ndarray,
+    parts: list[np.ndarray],
+    paths: list[Path],
+    describe: Callable[[np.ndarray], Block],
+    origin: Origin,
 ) -> dict[str, Any]:
-    """Join the batches in one file."""
+    """Join the batches in one file, and describe again what is gone.
+
+    As when a job outlived its main process, was started again, and ended before its successor.
+    """
     n = len(nsd_id)
     with files.whole(output) as part, h5py.File(part, "w") as file:
         file.attrs["schema"] = SCHEMA
@@ -358,7 +366,7 @@ def _assemble(
         for ids, path in zip(parts, paths, strict=True):
             block = _read_batch(path, _key(origin, ids), origin)
             if block is None:
-                raise BrainworthError(f"{path} was changed while it was used; run again")
+                block = _halved(describe(ids), ids, origin)
             for name, values in _datasets(block):
                 if not start:
                     rows = max(1, min(n, _CHUNK_BYTES // max(1, values[0].nbytes)))
