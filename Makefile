@@ -57,7 +57,7 @@ workflow: .venv/test.stamp ## tests that run Snakemake itself, but those of fini
 finished: .venv/test.stamp ## tests of finished studies: the default one, and the bridges
 	$(BIN)/pytest -q -m workflow $(FINISHED)
 
-test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root; Debian packages)
+test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root; Debian packages; an hour)
 	@if [ "$$(id -u)" = 0 ] && ! { command -v slurmctld && command -v slurmdbd && command -v mariadbd; } >/dev/null; then \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SLURM_PACKAGES); fi
 	.venv-slurm/bin/pytest -q -m slurm tests/slurm
