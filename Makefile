@@ -14,7 +14,7 @@ FINISHED := tests/workflow/test_default_study.py tests/workflow/test_bridges.py
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-drills test-browser bench clean
+.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-gpu test-drills test-browser bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root;
 	@if [ "$$(id -u)" = 0 ] && ! command -v slurmctld >/dev/null; then \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SLURM_PACKAGES); fi
 	.venv-slurm/bin/pytest -q -m slurm tests/slurm
+
+test-gpu: .venv/test.stamp ## tests of the encoder on a GPU (a CUDA build of PyTorch)
+	$(BIN)/pytest -q -m cuda tests/encoder
 
 test-drills: .venv/test.stamp ## kill runs in each stage and at 25 random moments; studies at the edge (an hour)
 	$(BIN)/pytest -q -m drills tests/workflow
