@@ -14,7 +14,7 @@ FINISHED := tests/workflow/test_default_study.py tests/workflow/test_bridges.py
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-gpu test-drills test-browser bench clean
+.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-gpu test-drills test-browser bench bench-gpu clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,9 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/mamba.py
 	$(BIN)/python benchmarks/ridge.py
 	$(BIN)/python benchmarks/scheduling.py
+
+bench-gpu: .venv/test.stamp ## time the encoder at its published size on a GPU (60 GB of memory)
+	$(BIN)/python benchmarks/encoder_full_size.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
 	rm -rf results figures logs paper/*.pdf paper/*.html .snakemake

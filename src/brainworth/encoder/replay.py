@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from brainworth.errors import BrainworthError
 
-#: Batches of a size, in an epoch, from which on recording pays: it takes as long as a few steps.
+#: Batches of one size, in an epoch, from which on recording pays: it takes as long as a few steps.
 FEWEST = 16
 
 
 class Gradients:
     """Computes the gradients of the batches of one epoch.
 
-    The first batch of a size is computed as it is, which also loads what is loaded at first use;
-    the second is recorded, and that is replayed for the others. An epoch records anew, since its
-    number may be part of a loss.
+    Of the batches of the commonest size the first is computed as it is, which also loads what is
+    loaded at first use; the second is recorded, and that is replayed for the others. An epoch
+    records anew, since its number may be part of a loss.
 
     Parameters
     ----------
@@ -49,21 +49,20 @@ class Gradients:
         replayed: bool,
     ) -> None:
         self.compute, self.parameters, self.draws = compute, parameters, draws
-        self.worth = {n for n, count in Counter(sizes).items() if count >= FEWEST and replayed}
-        self.seen: set[int] = set()
-        self.recorded: dict[int, _Recorded] = {}
-        # They run one after the other, in the same memory.
-        self.pool = torch.cuda.graph_pool_handle() if self.worth else None
+        size, count = Counter(sizes).most_common(1)[0]
+        self.size = size if replayed and count >= FEWEST else None
+        self.recorded: _Recorded | None = None
+        self.begun = False
 
     def __call__(self, batch: dict[str, Tensor]) -> Tensor:
         """Set the gradients of a batch, and return the numbers about them."""
-        n = len(next(iter(batch.values())))
-        if n not in self.worth or n not in self.seen:
-            self.seen.add(n)
+        common = len(next(iter(batch.values()))) == self.size
+        if not (common and self.begun):
+            self.begun |= common
             return self.compute(batch)
-        if n not in self.recorded:
-            self.recorded[n] = _Recorded(self, batch)
-        return self.recorded[n].replay(batch)
+        if self.recorded is None:
+            self.recorded = _Recorded(self, batch)
+        return self.recorded.replay(batch)
 
 
 class _Recorded:
@@ -75,7 +74,7 @@ class _Recorded:
         self.graph = torch.cuda.CUDAGraph()
         self.graph.register_generator_state(of.draws)
         stream = torch.cuda.current_stream()
-        with _one_sentence(), torch.cuda.graph(self.graph, pool=of.pool, stream=stream):
+        with _one_sentence(), torch.cuda.graph(self.graph, stream=stream):
             self.numbers = of.compute(self.batch)
         self.gradients = [each.grad for each in self.parameters]
 
