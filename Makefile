@@ -14,7 +14,8 @@ FINISHED := tests/workflow/test_default_study.py tests/workflow/test_bridges.py
 OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-drills test-browser test-container bench clean
+.PHONY: help run plan doctor test lint format unit workflow finished test-slurm test-gpu test-drills \
+  test-browser test-container bench bench-gpu clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +63,9 @@ test-slurm: .venv-slurm/stamp ## tests under a real Slurm on this machine (root;
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SLURM_PACKAGES); fi
 	.venv-slurm/bin/pytest -q -m slurm tests/slurm
 
+test-gpu: .venv/test.stamp ## tests of the encoder on a GPU (a CUDA build of PyTorch)
+	$(BIN)/pytest -q -m cuda tests/encoder
+
 test-drills: .venv/test.stamp ## kill runs in each stage and at 25 random moments; studies at the edge (an hour)
 	$(BIN)/pytest -q -m drills tests/workflow
 
@@ -85,6 +89,9 @@ bench: .venv/test.stamp ## benchmarks against other implementations
 	$(BIN)/python benchmarks/mamba.py
 	$(BIN)/python benchmarks/ridge.py
 	$(BIN)/python benchmarks/scheduling.py
+
+bench-gpu: .venv/test.stamp ## time the encoder at its published size on a GPU (60 GB of memory)
+	$(BIN)/python benchmarks/encoder_full_size.py
 
 clean: ## remove results, figures, logs and papers of all studies (not data/, not .venv)
 	rm -rf results figures logs paper/*.pdf paper/*.html .snakemake

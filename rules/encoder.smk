@@ -143,7 +143,7 @@ rule encoder_chasm:
     conda:
         ENV
     resources:
-        mem_mb=for_tokens(4000, 6),
+        mem_mb=for_tokens(4000 + 2000 * GPUS, 6),
         gpu=GPUS,
     params:
         config=keys(
@@ -173,7 +173,7 @@ rule encoder_stage1:
     conda:
         ENV
     resources:
-        mem_mb=for_tokens(4000, 6),
+        mem_mb=for_tokens(4000 + 2000 * GPUS, 6),
         gpu=GPUS,
     params:
         config=keys(
@@ -204,7 +204,7 @@ rule encoder_stage2:
     conda:
         ENV
     resources:
-        mem_mb=for_tokens(4000, 6),
+        mem_mb=for_tokens(4000 + 2000 * GPUS, 6),
         gpu=GPUS,
     params:
         config=keys(
@@ -234,7 +234,7 @@ rule encoder_clusters:
     conda:
         ENV
     resources:
-        mem_mb=for_tokens(4000, 10),
+        mem_mb=for_tokens(4000 + 2000 * GPUS, 10),
         gpu=GPUS,
     params:
         config=keys(
@@ -267,7 +267,7 @@ rule encoder_streams:
     conda:
         ENV
     resources:
-        mem_mb=for_tokens(4000, 6),
+        mem_mb=for_tokens(4000 + 2000 * GPUS, 6),
         gpu=GPUS,
     params:
         config=keys(
@@ -297,7 +297,7 @@ rule encoder_transfer:
     conda:
         ENV
     resources:
-        mem_mb=for_tokens(4000, 6, len(TRANSFER_TARGETS)),
+        mem_mb=for_tokens(4000 + 2000 * GPUS, 6, len(TRANSFER_TARGETS)),
         gpu=GPUS,
     params:
         config=keys(

@@ -35,13 +35,14 @@ with job(snakemake) as given:
         where = settings["clusters"]["atlas"]
         atlas = clusters.read_atlas(where, responses.subject, responses.volume_shape)
     checkpoints = Path(snakemake.params.checkpoints) / f"chasm_{responses.subject}"
+    device = devices.pick(given["encoder.device"])
     found = chasm.fit_subject(
         features,
         responses,
         settings,
         seed=given["seed"],
         checkpoints=checkpoints,
-        device=devices.pick(given["encoder.device"]),
+        device=device,
         progress=True,
         atlas=atlas,
     )
@@ -70,6 +71,7 @@ with job(snakemake) as given:
         others,
         interval=given["interval"],
         seed=given["seed"],
+        device=device,
         **origin,
     )
     write_result(snakemake, given, given["study"], data)

@@ -13,7 +13,7 @@ from brainworth.nsd import registry
 from brainworth.nsd.simulate import all_subjects, one_subject, scales
 
 #: Markers of tests that run only when `-m` names them.
-ON_REQUEST = ("slurm", "drills", "browser", "container")
+ON_REQUEST = ("slurm", "drills", "browser", "container", "cuda")
 REPOSITORY = Path(__file__).parents[1]
 SEED = 7
 

@@ -70,7 +70,7 @@ def subject():
     return features, responses
 
 
-def fit(checkpoints=None, **changes):
+def fit(checkpoints=None, device="cpu", **changes):
     features, responses = subject()
     return chasm.fit_subject(
         features,
@@ -78,7 +78,7 @@ def fit(checkpoints=None, **changes):
         SETTINGS | changes,
         seed=5,
         checkpoints=checkpoints,
-        device="cpu",
+        device=device,
     )
 
 

@@ -12,7 +12,7 @@ import training
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from brainworth.encoder import devices, optimiser, train
+from brainworth.encoder import devices, optimiser, replay, train
 from brainworth.encoder.mamba import Mamba2
 from brainworth.errors import BrainworthError
 
@@ -275,3 +275,51 @@ def test_devices(monkeypatch):
         devices.pick("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert [devices.pick(name).type for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+
+
+def test_a_gpu_without_memory_is_one_sentence():
+    def full(model, batch, epoch, draws):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    with pytest.raises(
+        BrainworthError,
+        match=r"test training, 8 images at a time: the GPU has not .*lower its `batch`",
+    ):
+        training.run(loss=full)
+    with pytest.raises(BrainworthError, match="predicting 9 images at a time: the GPU has not"):
+        train.predict(
+            training.network(), full_card, {"x": training.data()["x"]}, device="cpu", batch=9
+        )
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        training.run(loss=lambda model, batch, *_: (model(batch["y"]).sum(), {}))
+
+
+def full_card(net, batch):
+    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
+
+
+def test_batches_of_one_size_are_recorded_once():
+    """What a GPU records and replays, with a stand-in for the recording."""
+    calls = []
+
+    class Recorded:
+        def __init__(self, of, batch):
+            calls.append("record")
+
+        def replay(self, batch):
+            calls.append("replay")
+
+    sizes = [8] * 2 + [7] * 20
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "_Recorded", Recorded)
+        for replayed, wanted in (
+            (True, ["compute"] * 3 + ["record"] + ["replay"] * 19),
+            (False, ["compute"] * 22),
+        ):
+            calls.clear()
+            gradients = replay.Gradients(
+                lambda batch: calls.append("compute"), [], sizes, torch.Generator(), replayed
+            )
+            for n in sizes:
+                gradients({"x": torch.zeros(n)})
+            assert calls == wanted

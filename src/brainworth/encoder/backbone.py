@@ -132,7 +132,9 @@ def new(images: Images, plan: Plan, *name: str) -> Stage1:
     part = images.sources["train"]
     sizes = (part["global"].shape[1], part["tokens"].shape[2], part["tokens"].shape[1])
     make = lambda: Stage1(*sizes, sum(images.n_rois), plan.settings["stage1"])  # noqa: E731
-    return plan.new(make, *name)  # type: ignore[return-value]
+    model = plan.new(make, *name)
+    model.replayed = False  # its loss looks at whose images a batch has
+    return model  # type: ignore[return-value]
 
 
 def train(model: Stage1, images: Images, plan: Plan, *name: str) -> History:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from brainworth.encoder import comparison, scores
 from brainworth.encoder.chasm import Fit
 from brainworth.encoder.comparison import Plan
 from brainworth.encoder.predictions import Predictions
 from brainworth.encoder.targets import Targets
+from brainworth.encoder.train import Batch, predict
 from brainworth.errors import BrainworthError
 
 LABEL = "CHASMBrain"
@@ -30,6 +31,7 @@ def describe(
     weights_sha256: str,
     interval: float,
     seed: int,
+    device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """Score a fit on the test images.
 
@@ -47,6 +49,8 @@ def describe(
         Nominal coverage.
     seed : int
         Root seed of the study.
+    device : device or str
+        Where networks are applied to the test images once more; they come back to the CPU.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def describe(
         "macs": sum(each.macs for each in found.counts.values()),
         "curve": stages["stage2"]["epochs"],
         "stages": stages,
-        "learned": _learned(found),
+        "learned": _learned(found, device),
     }
     return {
         "subject": targets.subject,
@@ -125,16 +129,29 @@ def _of_parts(name: str, predictions: Predictions, found: Fit) -> dict[str, Tens
     }
 
 
-def _learned(found: Fit) -> dict[str, float]:
+def _learned(found: Fit, device: torch.device | str) -> dict[str, float]:
     """Return how the network weighs its parts, over the test images."""
-    part = found.data.parts["test"]
-    with torch.no_grad():
-        gate = found.stage1(part["global"], part["tokens"]).gate[:, 0]
-        out = found.stage2(part["global"], part["mean_token"], found.rois["test"])
+
+    def gates(network: nn.Module, batch: Batch) -> Tensor:
+        return network(batch["global"], batch["tokens"]).gate
+
+    def scales(network: nn.Module, batch: Batch) -> Tensor:
+        return network(batch["global"], batch["mean_token"], batch["rois"]).scale
+
+    part = {**found.data.parts["test"], "rois": found.rois["test"]}
+    answers = []
+    for stage, call, names in (
+        (found.stage1, gates, ("global", "tokens")),
+        (found.stage2, scales, ("global", "mean_token", "rois")),
+    ):
+        given = {name: part[name] for name in names}
+        answers.append(predict(stage.to(device), call, given, device=device))
+        stage.cpu()
+    gate, scale = answers[0][:, 0], answers[1]
     return {
         "share_of_global_stream": gate.mean().item(),
         "sd_of_global_stream": gate.std(correction=0).item(),
         "share_of_holistic_decoder": torch.sigmoid(found.stage2.balance).item(),
-        "mean_scale": out.scale.mean().item(),
-        "sd_scale": out.scale.std(correction=0).item(),
+        "mean_scale": scale.mean().item(),
+        "sd_scale": scale.std(correction=0).item(),
     }

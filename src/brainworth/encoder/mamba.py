@@ -208,10 +208,14 @@ def carried(x: Tensor, total: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 
 def running_sum(x: Tensor) -> Tensor:
-    """Sum along the last axis, up to and with each place, by doubling.
+    """Sum along the last axis, up to and with each place.
 
-    torch.cumsum is not deterministic on a GPU.
+    torch.cumsum is not deterministic on a GPU. There it is one product of matrices, and elsewhere
+    done by doubling.
     """
+    if x.is_cuda:
+        size = x.shape[-1]
+        return x @ torch.ones(size, size, dtype=x.dtype, device=x.device).triu()
     reach = 1
     while reach < x.shape[-1]:
         x = x + F.pad(x[..., :-reach], (reach, 0))
@@ -241,7 +245,10 @@ class _Within(torch.autograd.Function):
         gradient = gradient.transpose(2, 3)
         of_weights = gradient @ x.transpose(-1, -2)
         of_x = (weights.transpose(-1, -2) @ gradient).transpose(2, 3)
-        of_match = torch.einsum("bchij,bchij->bcij", of_weights, decay)
+        if of_weights.is_cuda:  # where an einsum of this kind becomes many small products
+            of_match = (of_weights * decay).sum(2)
+        else:
+            of_match = torch.einsum("bchij,bchij->bcij", of_weights, decay)
         # A decay's exponent is the sum at its end minus that at its start.
         of_exponent = of_weights.mul_(weights)
         of_total = of_exponent.sum(-1, dtype=torch.float64)

@@ -17,7 +17,7 @@ def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW
     """Return AdamW (Loshchilov & Hutter 2019) for the parameters of a model that learn.
 
     Weights of maps decay. Biases, weights of norms and other vectors, single numbers, and `A_log`,
-    `D` and `dt_bias` of Mamba blocks do not.
+    `D` and `dt_bias` of Mamba blocks do not. On a GPU one kernel steps all of them.
     """
     decayed, others = [], []
     for name, parameter in _learning(model):
@@ -27,7 +27,10 @@ def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW
         {"params": decayed, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr)
+    on_card = all(each.is_cuda for each in (*decayed, *others))
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=lr, fused=on_card or None
+    )
 
 
 def rate(step: int, n_steps: int, warmup: float) -> float:

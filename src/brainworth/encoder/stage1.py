@@ -171,4 +171,5 @@ class Stage1(nn.Module):
 
 def _fixed_gate(rois: Tensor, share_of_global: float) -> Tensor:
     """Return a gate that is the same for all images, shape (B, 2)."""
-    return rois.new_tensor([share_of_global, 1 - share_of_global]).expand(len(rois), 2)
+    share = rois.new_full((len(rois), 1), share_of_global)
+    return torch.cat([share, 1 - share], 1)

@@ -193,13 +193,14 @@ def _row(
     history: History | None,
 ) -> dict[str, Any]:
     part = data.parts["test"]
-    model = model.cpu()
+    model.cpu()
     counts = count(model, part["global"][:1], part["tokens"][:1], streams=streams)
     unused = {"local": ("global_", "gate"), "global": ("local_", "gate")}.get(streams, ())
     idle = sum(
         each.numel() for key, each in model.named_parameters() if unused and key.startswith(unused)
     )
-    weights = None if unused else _mean_gate(model, part, streams)
+    model.to(plan.device)
+    weights = None if unused else _mean_gate(model, part, streams, plan)
     trained = history.data() if history else None
     return {
         "row": name,
@@ -218,11 +219,11 @@ def _row(
     }
 
 
-def _mean_gate(model: nn.Module, part: Batch, streams: str) -> float:
+def _mean_gate(model: nn.Module, part: Batch, streams: str, plan: Plan) -> float:
     """Return the mean weight of the global stream over images."""
 
     def call(network: nn.Module, batch: Batch) -> Tensor:
         return network(batch["global"], batch["tokens"], streams=streams).gate[:, 0]
 
     given = {name: part[name] for name in ("global", "tokens")}
-    return float(predict(model, call, given, device="cpu").mean())
+    return float(predict(model, call, given, device=plan.device).mean())

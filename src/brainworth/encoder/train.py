@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from brainworth.encoder import checkpoints, optimiser
-from brainworth.encoder.devices import deterministic, half_precision
-from brainworth.encoder.seeds import generator, seeded
+from brainworth.encoder.devices import deterministic, enough_memory, half_precision, resident
+from brainworth.encoder.replay import Gradients, own_stream
+from brainworth.encoder.seeds import generator, seeded, torch_seed
 from brainworth.errors import BrainworthError
 from brainworth.files import whole
 
@@ -76,11 +77,14 @@ def fit(
     Parameters
     ----------
     model : Module
-        Moved to `device`. Parameters that do not require gradients stay as they are.
+        Moved to `device`. Parameters that do not require gradients stay as they are. If it has an
+        attribute ``replayed`` that is False, a GPU launches all kernels of each step
+        (`brainworth.encoder.replay`).
     loss : callable
         See `Loss`. On a GPU it runs under autocast to bfloat16.
     batches : mapping from name to tensor
-        Training data; the first axis is images. A batch goes to `device` when it is used.
+        Training data; the first axis is images. All of it goes to a GPU that has room for it
+        (`devices.resident`); else a batch goes there when it is used.
     validation : callable
         Of the model, in evaluation mode and without gradients or autocast; lower is better.
     settings : mapping
@@ -106,7 +110,8 @@ def fit(
     ------
     BrainworthError
         If the loss, the norm of its gradient, or the validation is NaN or infinite; what the step
-        was given is saved beside the checkpoint. If the checkpoint's file is none.
+        was given is saved beside the checkpoint. If the checkpoint's file is none. If a GPU has not
+        enough memory.
 
     Notes
     -----
@@ -114,26 +119,20 @@ def fit(
     over a batch.
     """
     device = torch.device(device)
-    model.to(device)
     what = {"settings": dict(settings), "seed": seed, "name": list(name), "device": device.type}
     identity = checkpoints.identify(model, batches, what) if checkpoint else ""
-    training = _Training(model, loss, batches, dict(settings), seed, name, checkpoint, device)
-    training.running = torch.compile(model) if compiled else model
-    training.restore(checkpoints.load(checkpoint, identity, device))
-    bar = tqdm(
-        total=settings["epochs"],
-        initial=len(training.history.epochs),
-        desc=" ".join(name),
-        unit="epoch",
-        disable=None if progress else True,
+    room = enough_memory(
+        f"training {' '.join(name)}, {settings['batch']} images at a time",
+        "lower its `batch` (of encoder.train_stage1, train_stage2 or transfer.head)",
     )
-    with deterministic(device), bar:
-        while not training.over:
-            row = training.epoch(validation)
-            if checkpoint:
-                checkpoints.save(checkpoint, identity, training.state())
-            bar.set_postfix(loss=f"{row['train_loss']:.4g}", validation=f"{row['validation']:.4g}")
-            bar.update()
+    with room, deterministic(device):
+        model.to(device)
+        given = resident(batches, device)
+        training = _Training(model, loss, given, dict(settings), seed, name, checkpoint, device)
+        if compiled:
+            training.running, training.replayed = torch.compile(model), False
+        training.restore(checkpoints.load(checkpoint, identity, device))
+        training.run(validation, identity, progress)
     model.load_state_dict(training.best)
     model.eval()
     training.history.stopped = len(training.history.epochs) < settings["epochs"]
@@ -168,10 +167,18 @@ def predict(
     before = model.training
     model.eval()
     n = len(next(iter(inputs.values())))
-    with torch.no_grad(), deterministic(device):
+    room = enough_memory(f"predicting {min(n, batch)} images at a time", "use a larger GPU")
+    with room, torch.no_grad(), deterministic(device):
         parts = [
-            call(model, {key: each[rows].to(device) for key, each in inputs.items()})
-            for rows in torch.arange(n).split(batch)
+            # copied on a CPU too: what maps compute may depend on where a tensor begins
+            call(
+                model,
+                {
+                    key: each[first : first + batch].to(device, copy=True)
+                    for key, each in inputs.items()
+                },
+            )
+            for first in range(0, n, batch)
         ]
     model.train(before)
     if isinstance(parts[0], Tensor):
@@ -198,6 +205,8 @@ class _Training:
         self.seed, self.name, self.checkpoint, self.device = seed, name, checkpoint, device
         self.n_images = len(next(iter(batches.values())))
         self.n_batches = math.ceil(self.n_images / settings["batch"])
+        self.replayed = device.type == "cuda" and getattr(model, "replayed", True)
+        self.draws = torch.Generator(device=device)
         self.optimiser = optimiser.adamw(model, settings["lr"], settings["weight_decay"])
         self.history = History()
         self.best: dict[str, Tensor] = {}
@@ -220,6 +229,25 @@ class _Training:
             "best": self.best,
         }
 
+    def run(self, validation: Callable[[nn.Module], float], identity: str, progress: bool) -> None:
+        """Train until it is over, with a checkpoint after each epoch."""
+        bar = tqdm(
+            total=self.settings["epochs"],
+            initial=len(self.history.epochs),
+            desc=" ".join(self.name),
+            unit="epoch",
+            disable=None if progress else True,
+        )
+        with bar:
+            while not self.over:
+                row = self.epoch(validation)
+                if self.checkpoint:
+                    checkpoints.save(self.checkpoint, identity, self.state())
+                bar.set_postfix(
+                    loss=f"{row['train_loss']:.4g}", validation=f"{row['validation']:.4g}"
+                )
+                bar.update()
+
     @property
     def over(self) -> bool:
         """Whether all epochs are done, or the last `patience` of them were no better."""
@@ -233,12 +261,28 @@ class _Training:
         start = time.perf_counter()
         sums: dict[str, float] = {}
         self.model.train()
-        with seeded(self.seed, *self.name, "epoch", number, device=self.device):
-            draws = generator(self.seed, *self.name, "draws", number, device=self.device)
-            for step, batch in enumerate(self._batches(number)):
-                n = len(next(iter(batch.values())))
-                for term, value in self._step(number, step, batch, draws).items():
-                    sums[term] = sums.get(term, 0.0) + value * n
+        self.draws.manual_seed(torch_seed(self.seed, *self.name, "draws", number))
+        names: list[str] = []
+        order = self._order(number)
+        gradients = Gradients(
+            lambda batch: self._gradients(batch, number, names),
+            self._learning(),
+            [len(rows) for rows in order],
+            self.draws,
+            self.replayed,
+        )
+        with (
+            seeded(self.seed, *self.name, "epoch", number, device=self.device),
+            own_stream(self.device),
+        ):
+            for step, rows in enumerate(order):
+                batch = {
+                    key: each[rows.to(each.device)].to(self.device)
+                    for key, each in self.batches.items()
+                }
+                values = self._step(number, step, batch, gradients)
+                for term, value in zip(names, values, strict=True):
+                    sums[term] = sums.get(term, 0.0) + value * len(rows)
         means = {term: total / self.n_images for term, total in sums.items()}
         row = {
             "epoch": number,
@@ -255,16 +299,29 @@ class _Training:
             self.best = {key: each.clone() for key, each in self.model.state_dict().items()}
         return row
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
+    def _order(self, epoch: int) -> tuple[Tensor, ...]:
+        """Return the rows of each batch of an epoch."""
         order = torch.randperm(
             self.n_images, generator=generator(self.seed, *self.name, "order", epoch)
         )
-        for rows in order.tensor_split(self.n_batches):
-            yield {key: each[rows].to(self.device) for key, each in self.batches.items()}
+        return order.tensor_split(self.n_batches)
 
-    def _step(
-        self, epoch: int, step: int, batch: Batch, draws: torch.Generator
-    ) -> dict[str, float]:
+    def _gradients(self, batch: Batch, epoch: int, names: list[str]) -> Tensor:
+        """Set the gradients of a batch, clipped; return their norm, the loss and its terms.
+
+        `names` becomes the names of loss and terms.
+        """
+        self.optimiser.zero_grad(set_to_none=True)
+        with half_precision(self.device):
+            loss, terms = self.loss(self.running, batch, epoch, self.draws)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self._learning(), self.settings["clip"])
+        names[:] = ["loss", *terms]
+        # A GPU waits whenever a number is asked for: all at once.
+        return torch.stack([each.detach().double() for each in (norm, loss, *terms.values())])
+
+    def _step(self, epoch: int, step: int, batch: Batch, gradients: Gradients) -> list[float]:
+        """Take a step; return the loss and its terms."""
         settings = self.settings
         share = optimiser.rate(
             epoch * self.n_batches + step,
@@ -272,17 +329,13 @@ class _Training:
             settings["warmup"],
         )
         optimiser.set_rate(self.optimiser, settings["lr"] * share)
-        self.optimiser.zero_grad(set_to_none=True)
-        with half_precision(self.device):
-            loss, terms = self.loss(self.running, batch, epoch, draws)
-        if not math.isfinite(loss.item()):
-            self._fail("loss", loss.item(), epoch, step, batch)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self._learning(), settings["clip"]).item()
+        norm, loss, *terms = gradients(batch).tolist()
+        if not math.isfinite(loss):
+            self._fail("loss", loss, epoch, step, batch)
         if not math.isfinite(norm):
             self._fail("norm of the gradient", norm, epoch, step, batch)
         self.optimiser.step()
-        return {"loss": loss.item()} | {term: float(value) for term, value in terms.items()}
+        return [loss, *terms]
 
     def _validate(self, validation: Callable[[nn.Module], float], epoch: int) -> float:
         self.model.eval()

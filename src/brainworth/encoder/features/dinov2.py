@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from brainworth.encoder import devices
 from brainworth.encoder.features import weights
 from brainworth.encoder.features.block import Block
 from brainworth.errors import BrainworthError
@@ -160,9 +161,12 @@ def describe(images: np.ndarray, *, model: Model, grid: int) -> Block:
     Block
         Class token and patch tokens of the last of the layers; class token and mean patch of each.
     """
-    pixels = torch.from_numpy(np.stack([_prepare(image) for image in images])).to(model.device)
-    with torch.inference_mode():
-        states = model.network(pixels, output_hidden_states=True).hidden_states
+    pixels = torch.from_numpy(np.stack([_prepare(image) for image in images]))
+    room = devices.enough_memory(
+        f"DINOv2 of {len(images)} images at a time", "lower encoder.features.batch"
+    )
+    with torch.inference_mode(), devices.single_precision(), room:
+        states = model.network(pixels.to(model.device), output_hidden_states=True).hidden_states
         layers = {}
         for layer, name in zip(model.layers, layer_names(model.layers), strict=True):
             state = model.network.layernorm(states[layer]).float()

@@ -244,13 +244,15 @@ def scale_of(values: np.ndarray, train_rows: np.ndarray) -> tuple[np.ndarray, np
     return mean, np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread))
 
 
-def _scaled(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    if values.size == 0:
-        return values
-    centre, gain = scale_of(values, rows)
+def scaled(values: np.ndarray, centre: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Return (value - centre) * gain, float32, by what `scale_of` returned."""
     scaled = np.subtract(values, centre.astype(np.float32), dtype=np.float32)
     scaled *= gain.astype(np.float32)
     return scaled
+
+
+def _scaled(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return scaled(values, *scale_of(values, rows)) if values.size else values
 
 
 def _take(
