@@ -1,6 +1,6 @@
 """The bridges at NSD's size and the settings of `studies/nsd-bridges.yaml`: time and memory.
 
-Writes, once, full-size inputs of the study's four subjects (`full_bridges`: 14 GB and some minutes),
+Writes, once, full-size inputs of the study's four subjects (`full_bridges`: 14 GB, some minutes),
 then runs the script of each bridge as its rule does, one thread, in a process of its own, as for
 real data (nothing planted). `calibration`, which that study leaves out, is run at the settings of
 `config.yaml` with `inputs: features` and a table of three tasks. Reported are wall and processor
@@ -11,10 +11,11 @@ subjects (`--subjects 1`, or 2 for what needs two): seconds are then also given 
 and marked as extrapolated. What is done with several subjects at once is little, and peaks of
 memory are those of one subject, but for the features of all images, which grow with subjects.
 
-All of it takes about MINUTES minutes, and is no part of `make bench`. `--label` keeps the figures
-of a run under a name of its own in benchmarks/results/bridges_full_size.json.
+All of it takes about MINUTES minutes, and is no part of `make bench`. `--before` runs each bridge
+of another checkout too, first, and says whether the results have the same data. Figures of each
+bridge that was run are written to benchmarks/results/bridges_full_size.json.
 
-    python benchmarks/bridges_full_size.py [--part decoding] [--subjects 4] [--label now]
+    python benchmarks/bridges_full_size.py [--part decoding] [--subjects 4] [--before ../other]
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ import full_bridges
 import phases
 from rsa import processor
 
-from brainworth import config
+from brainworth import config, results
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/bridges_full_size.json"
@@ -105,10 +106,16 @@ WATCHED = {
 }
 
 
+class Files(dict):
+    """Files by name, as Snakemake hands them to a script."""
+
+    __getattr__ = dict.__getitem__
+
+
 def main() -> None:
     given = arguments()
     if given.child:
-        child(given.child, Path(given.spec))
+        child(given.child, given.spec, given.script)
         return
     work = given.work / ("bridges" if given.scale == "full" else f"bridges-{given.scale}")
     settings = study()
@@ -117,17 +124,30 @@ def main() -> None:
     subjects = settings.subjects[:N_SUBJECTS]
     inputs = full_bridges.write(work, subjects, settings, made)
     found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    for part in given.part:
+    for part in [] if given.inputs else given.part:
         n = max(FEWEST[part], min(given.subjects, len(subjects)))
-        spec = specification(part, subjects[:n], inputs, settings, work)
-        load = os.getloadavg()[0]
-        row = run(part, spec, work) | {"subjects": n, "load_before": load}
-        row["extrapolated_cpu_s"] = None if n == N_SUBJECTS else row["cpu_s"] * N_SUBJECTS / n
-        report(part, row)
+        row: dict[str, Any] = {"subjects": n, "load_before": os.getloadavg()[0]}
+        for label, checkout in (("before", given.before), ("ours", ROOT)):
+            if checkout is None:
+                continue
+            spec = specification(part, subjects[:n], inputs, settings, work / label)
+            used = run(part, spec, checkout.resolve())
+            used["extrapolated_cpu_s"] = None if n == N_SUBJECTS else used["cpu_s"] * N_SUBJECTS / n
+            report(part, label, n, used)
+            row[label] = used
+        if given.before is not None:
+            row["ratio"] = {
+                key: row["before"][key] / row["ours"][key] for key in ("cpu_s", "wall_s", "peak_mb")
+            }
+            data = [
+                results.read(work / label / f"{part}.json")["data"] for label in ("before", "ours")
+            ]
+            row["same_data"] = data[0] == data[1]
+            print(f"    ratio {row['ratio']}, same data: {row['same_data']}")
         if given.scale == "full":
-            found.setdefault(given.label, {})[part] = row
             found["machine"] = {"processor": processor(), "python": platform.python_version()}
             found["targets"] = TARGETS
+            found.setdefault("bridges", {})[part] = row
             RESULT.parent.mkdir(parents=True, exist_ok=True)
             RESULT.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -135,12 +155,14 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", nargs="+", choices=KEYS, default=list(KEYS))
+    parser.add_argument("--inputs", action="store_true", help="write the inputs, and no more")
     parser.add_argument("--subjects", type=int, default=N_SUBJECTS)
     parser.add_argument("--scale", choices=("full", "small"), default="full", help="small: to try")
-    parser.add_argument("--label", default="now", help="what to call the figures of this run")
+    parser.add_argument("--before", type=Path, help="another checkout, to compare with")
     parser.add_argument("--work", type=Path, default=ROOT / "benchmarks/cache", help="14 GB")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    parser.add_argument("--spec", help=argparse.SUPPRESS)
+    parser.add_argument("--spec", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("script", nargs="?", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -157,7 +179,7 @@ def specification(
     subjects: list[str],
     inputs: full_bridges.Inputs,
     settings: config.Config,
-    work: Path,
+    folder: Path,
 ) -> dict[str, Any]:
     """Return what Snakemake would hand to the script of a bridge."""
     settings = settings.model_copy(deep=True)
@@ -178,66 +200,64 @@ def specification(
             },
             "averaging": {"betas": betas, "targets": targets, "features": features},
         }[part],
-        "output": {"json": str(work / f"{part}.json")},
+        "output": {"json": str(folder / f"{part}.json")},
         "params": {
             "config": config.slice_of(settings.model_dump(), ("study", *KEYS[part])),
             "subjects": subjects,
-            "checkpoints": str(work / ".checkpoints"),
+            "checkpoints": str(folder / ".checkpoints"),
         },
-        "log": [str(work / f"{part}.log")],
+        "log": [str(folder / f"{part}.log")],
     }
 
 
-def run(part: str, spec: dict[str, Any], work: Path) -> dict[str, Any]:
-    """Run a bridge in a process of its own."""
-    path = work / f"{part}_run.json"
+def run(part: str, spec: dict[str, Any], checkout: Path) -> dict[str, Any]:
+    """Run a bridge, of this or another checkout, in a process of its own."""
+    path = Path(spec["output"]["json"]).with_suffix(".run")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(spec))
-    print(f"{part}: {len(spec['input']['betas'])} subjects", flush=True)
+    script = checkout / "scripts" / f"bridge_{part}.py"
+    command = [sys.executable, __file__, "--child", part, "--spec", str(path), str(script)]
+    environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
+    log = path.with_suffix(".err")
     start = time.monotonic()
-    command = [sys.executable, __file__, "--child", part, "--spec", str(path)]
-    log = path.with_suffix(".log")
     with log.open("w") as handle:
-        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=handle, text=True)
+        ended = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=handle, text=True, env=environment
+        )
     if ended.returncode:
         raise SystemExit(log.read_text()[-3000:])
     return {"wall_s": time.monotonic() - start} | json.loads(ended.stdout.splitlines()[-1])
 
 
-def child(part: str, path: Path) -> None:
+def child(part: str, path: Path, script: Path) -> None:
     """Run the script of a bridge; print what it used."""
-    # only here: the process that starts this one should be small
-    from snakemake.io import InputFiles, OutputFiles
-
     spec = json.loads(path.read_text())
     watch = phases.Phases()
     watch.watch(WATCHED[part])
     workflow = SimpleNamespace(
         rule=spec["rule"],
-        input=InputFiles(fromdict=spec["input"]),
-        output=OutputFiles(fromdict=spec["output"]),
+        input=Files(spec["input"]),
+        output=Files(spec["output"]),
         params=SimpleNamespace(**spec["params"]),
         log=spec["log"],
     )
-    runpy.run_path(str(ROOT / f"scripts/bridge_{part}.py"), {"snakemake": workflow})
+    runpy.run_path(str(script), {"snakemake": workflow})
     cpu = sum(os.times()[:2])
-    print(
-        json.dumps(
-            {
-                "cpu_s": cpu,
-                "peak_mb": phases.peak_mb(),
-                "phases_cpu_s": watch.seconds | {"other": cpu - sum(watch.seconds.values())},
-                "calls": watch.calls,
-                "grew_in": watch.grew_in,
-            }
-        )
-    )
+    used = {
+        "cpu_s": cpu,
+        "peak_mb": phases.peak_mb(),
+        "phases_cpu_s": watch.seconds | {"other": cpu - sum(watch.seconds.values())},
+        "calls": watch.calls,
+        "grew_in": watch.grew_in,
+    }
+    print(json.dumps(used))
 
 
-def report(part: str, row: dict[str, Any]) -> None:
+def report(part: str, label: str, n: int, row: dict[str, Any]) -> None:
     whole = row["extrapolated_cpu_s"]
     more = "" if whole is None else f", {N_SUBJECTS} subjects by counting {whole:.0f} s CPU"
     print(
-        f"{part:<16}{row['subjects']} subjects {row['wall_s']:7.0f} s {row['cpu_s']:7.0f} s CPU "
+        f"{part:<16}{label:<8}{n} subjects {row['wall_s']:7.0f} s {row['cpu_s']:7.0f} s CPU "
         f"{row['peak_mb']:7.0f} MB{more}"
     )
     for name, seconds in sorted(row["phases_cpu_s"].items(), key=lambda item: -item[1]):
