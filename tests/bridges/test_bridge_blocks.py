@@ -69,7 +69,7 @@ def test_noise_in_blocks(monkeypatch):
         return left, brain_noise.whiten(left, fit.degrees)
 
     left, expected = white()
-    assert len(expected.gain) == 2
+    assert len(expected.gain) >= 2
     monkeypatch.setattr(brain_noise, "_BLOCK", 64)
     in_blocks, found = white()
     np.testing.assert_allclose(in_blocks, left, atol=1e-5)
