@@ -123,7 +123,6 @@ def main() -> None:
     made.simulation.scale = given.scale
     subjects = settings.subjects[:N_SUBJECTS]
     inputs = full_bridges.write(work, subjects, settings, made)
-    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     for part in [] if given.inputs else given.part:
         n = max(FEWEST[part], min(given.subjects, len(subjects)))
         row: dict[str, Any] = {"subjects": n, "load_before": os.getloadavg()[0]}
@@ -143,8 +142,10 @@ def main() -> None:
                 results.read(work / label / f"{part}.json")["data"] for label in ("before", "ours")
             ]
             row["same_data"] = data[0] == data[1]
-            print(f"    ratio {row['ratio']}, same data: {row['same_data']}")
+            row["largest_difference"] = difference(*data)
+            print(f"    ratio {row['ratio']}, numbers differ by {row['largest_difference']:.1e}")
         if given.scale == "full":
+            found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
             found["machine"] = {"processor": processor(), "python": platform.python_version()}
             found["targets"] = TARGETS
             found.setdefault("bridges", {})[part] = row
@@ -251,6 +252,17 @@ def child(part: str, path: Path, script: Path) -> None:
         "grew_in": watch.grew_in,
     }
     print(json.dumps(used))
+
+
+def difference(first: Any, second: Any) -> float:
+    """Return the largest difference of two numbers at the same place, relative to 1 at least."""
+    if isinstance(first, dict) and first.keys() == second.keys():
+        return max((difference(first[key], second[key]) for key in first), default=0.0)
+    if isinstance(first, list) and len(first) == len(second):
+        return max((difference(*pair) for pair in zip(first, second, strict=True)), default=0.0)
+    if isinstance(first, int | float) and isinstance(second, int | float):
+        return abs(first - second) / max(1.0, abs(first), abs(second))
+    return 0.0 if first == second else float("inf")
 
 
 def report(part: str, label: str, n: int, row: dict[str, Any]) -> None:
