@@ -122,9 +122,10 @@ def main() -> None:
     made = config.load(ROOT / "config.yaml", ROOT / "studies/full-size-simulated.yaml")
     made.simulation.scale = given.scale
     subjects = settings.subjects[:N_SUBJECTS]
-    inputs = full_bridges.write(work, subjects, settings, made)
-    for part in [] if given.inputs else given.part:
-        n = max(FEWEST[part], min(given.subjects, len(subjects)))
+    sizes = {part: max(FEWEST[part], min(given.subjects, N_SUBJECTS)) for part in given.part}
+    needed = subjects[: max(sizes.values())]
+    inputs = full_bridges.write(work, subjects, needed, settings, made)
+    for part, n in sizes.items():
         row: dict[str, Any] = {"subjects": n, "load_before": os.getloadavg()[0]}
         for label, checkout in (("before", given.before), ("ours", ROOT)):
             if checkout is None:
@@ -156,7 +157,6 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", nargs="+", choices=KEYS, default=list(KEYS))
-    parser.add_argument("--inputs", action="store_true", help="write the inputs, and no more")
     parser.add_argument("--subjects", type=int, default=N_SUBJECTS)
     parser.add_argument("--scale", choices=("full", "small"), default="full", help="small: to try")
     parser.add_argument("--before", type=Path, help="another checkout, to compare with")

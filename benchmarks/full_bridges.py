@@ -45,12 +45,20 @@ class Inputs:
 
 
 def write(
-    folder: Path, subjects: Sequence[str], settings: config.Config, made: config.Config
+    folder: Path,
+    subjects: Sequence[str],
+    needed: Sequence[str],
+    settings: config.Config,
+    made: config.Config,
 ) -> Inputs:
     """Write what is not there yet, each subject in a process of its own.
 
     Parameters
     ----------
+    subjects : sequence of str
+        Whose images are described.
+    needed : sequence of str
+        Those of them whose responses are written.
     settings : Config
         Of the study that the bridges are of.
     made : Config
@@ -60,14 +68,14 @@ def write(
     (folder / "nsd").mkdir(parents=True, exist_ok=True)
     names = "-".join(subject[-2:] for subject in subjects)
     inputs = Inputs(
-        {subject: folder / f"betas_{subject}.h5" for subject in subjects},
-        {subject: folder / f"targets_{subject}.h5" for subject in subjects},
+        {subject: folder / f"betas_{subject}.h5" for subject in needed},
+        {subject: folder / f"targets_{subject}.h5" for subject in needed},
         folder / f"features_{names}.h5",
         folder / "tasks.csv",
     )
     images = truth.draw_images(scale, made.simulation, made.seed)
     trials = full_extracts.all_trials(list(subjects), made, scale)
-    for subject in subjects:
+    for subject in needed:
         if not inputs.targets[subject].exists():
             print(f"writing {inputs.betas[subject]} and its targets", flush=True)
             own = trials[trials["subject"] == subject]
