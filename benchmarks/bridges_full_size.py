@@ -43,7 +43,7 @@ from brainworth import config, results
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/bridges_full_size.json"
 TARGETS = {"peak_mb": 8000, "decoding_minutes_on_2_cores": 120}
-FEWEST = {"decoding": 1, "feature_spaces": 1, "averaging": 2, "calibration": 2}
+FEWEST = {"decoding": 1, "feature_spaces": 1, "averaging": 2, "calibration": 1}
 N_SUBJECTS = 4
 #: What each rule is given of the configuration (`rules/bridges.smk`), of data that are not planted.
 KEYS = {
@@ -143,6 +143,7 @@ def main() -> None:
             used["extrapolated_cpu_s"] = None if more == 1 else used["cpu_s"] * more
             report(part, label, n, used)
             row[label] = used
+            save(part, row, given.scale)
         if given.before is not None:
             row["ratio"] = {
                 key: row["before"][key] / row["ours"][key] for key in ("cpu_s", "wall_s", "peak_mb")
@@ -153,13 +154,19 @@ def main() -> None:
             row["same_data"] = data[0] == data[1]
             row["largest_difference"] = difference(*data)
             print(f"    ratio {row['ratio']}, numbers differ by {row['largest_difference']:.1e}")
-        if given.scale == "full":
-            found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-            found["machine"] = {"processor": processor(), "python": platform.python_version()}
-            found["targets"] = TARGETS
-            found.setdefault("bridges", {})[part] = row
-            RESULT.parent.mkdir(parents=True, exist_ok=True)
-            RESULT.write_text(json.dumps(found, indent=1) + "\n")
+            save(part, row, given.scale)
+
+
+def save(part: str, row: dict[str, Any], scale: str) -> None:
+    """Keep the figures of a bridge; others, and other runs beside this one, keep theirs."""
+    if scale != "full":
+        return
+    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    found["machine"] = {"processor": processor(), "python": platform.python_version()}
+    found["targets"] = TARGETS
+    found.setdefault("bridges", {})[part] = row
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def arguments() -> argparse.Namespace:
@@ -285,7 +292,8 @@ def report(part: str, label: str, n: int, row: dict[str, Any]) -> None:
         if seconds >= 0.02 * row["cpu_s"]:
             times = f", {row['calls'][name]} times" if name in row["calls"] else ""
             print(f"    {name:<22}{seconds:8.1f} s CPU{times}")
-    print("    memory grew in " + ", ".join(f"{name} ({mb:.0f} MB)" for name, mb in row["grew_in"]))
+    grew = ", ".join(f"{name} ({mb:.0f} MB)" for name, mb in row["grew_in"])
+    print(f"    memory grew in {grew}", flush=True)
 
 
 if __name__ == "__main__":
