@@ -132,14 +132,16 @@ def _left_singular(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     floor = _NO_SIGNAL if x.dtype == np.float32 else _NO_SIGNAL_DOUBLE
     wide = x.shape[0] <= x.shape[1]
     gram = x @ x.T if wide else x.T @ x
-    values, vectors = linalg.eigh(
-        gram.astype(np.float64), overwrite_a=True, check_finite=False, driver="evd"
-    )
-    kept = values > floor * values[-1]
-    values = values[kept]
+    # in the order of columns LAPACK needs no copy of its own; gigabytes at NSD's size
+    gram = gram.astype(np.float64, order="F")
+    values, vectors = linalg.eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
+    first = np.argmax(values > floor * values[-1])  # they ascend
+    values, vectors = values[first:], vectors[:, first:]
     if wide:
-        return vectors[:, kept].astype(x.dtype), values
-    return x @ (vectors[:, kept] / np.sqrt(values)).astype(x.dtype), values
+        return vectors.astype(x.dtype), values
+    scaled = np.empty_like(vectors, dtype=x.dtype)
+    np.divide(vectors, np.sqrt(values), out=scaled, casting="same_kind")
+    return x @ scaled, values
 
 
 class _Images:
