@@ -51,7 +51,7 @@ rule bridge_calibration:
     conda:
         ENV
     resources:
-        mem_mb=growing(5000 if NSD_SIZE else 3000),
+        mem_mb=growing(6000 if NSD_SIZE else 3000),
     params:
         config=keys(
             *("seed", "interval", "rois", "bridges.calibration"),
