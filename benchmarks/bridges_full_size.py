@@ -13,7 +13,7 @@ memory are those of one subject, but for the features of all images, which are t
 `decoding` learns from two training sets of each size; `--sets 1` takes the first of them, which
 costs more than the second (it alone is held to a null), so that twice its seconds are a bound.
 
-All of it takes about MINUTES minutes, and is no part of `make bench`. `--before` runs each bridge
+All of it takes 80 minutes of one core, and is no part of `make bench`. `--before` runs each bridge
 of another checkout too, first, and says whether the results have the same data. Figures of each
 bridge that was run are written to benchmarks/results/bridges_full_size.json.
 
