@@ -186,7 +186,7 @@ rule bridge_averaging:
     conda:
         ENV
     resources:
-        mem_mb=growing(4000 if NSD_SIZE else 3000),
+        mem_mb=growing(3000),
         gpu=GPUS if "chasm" in CONFIG.bridges.averaging.models else 0,
     params:
         config=keys(
