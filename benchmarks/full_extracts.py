@@ -35,17 +35,13 @@ def write(folder: Path, settings: config.Config) -> dict[str, Path]:
     for subject, path in paths.items():
         if not path.exists():
             print(f"writing {path}", flush=True)
-            _write_subject(path, subject, trials[subject], images, settings)
+            write_subject(path, subject, trials[subject], images, settings)
     return paths
 
 
 def choose_trials(settings: config.Config) -> dict[str, pd.DataFrame]:
     """Return the trials that are kept, for each subject, in order."""
-    order = experiment.draw_master_ordering(SCALE, settings.seed)
-    shown = experiment.draw_subject_images(SCALE, settings.seed)
-    known = design.ExpDesign(order - 1, shown - 1, shown[0, : SCALE.shared] - 1)
-    sessions = {subject: SCALE.sessions[subject] for subject in settings.subjects}
-    table = design.match(known, sessions, 2)
+    table = all_trials(settings.subjects, settings)
     matched, shorter = _choose_matched(table)
     answer = {}
     for subject in settings.subjects:
@@ -60,6 +56,16 @@ def choose_trials(settings: config.Config) -> dict[str, pd.DataFrame]:
     return answer
 
 
+def all_trials(
+    subjects: list[str], settings: config.Config, scale: scales.Scale = SCALE
+) -> pd.DataFrame:
+    """Return every trial of some subjects, as `design.match` does."""
+    order = experiment.draw_master_ordering(scale, settings.seed)
+    shown = experiment.draw_subject_images(scale, settings.seed)
+    known = design.ExpDesign(order - 1, shown - 1, shown[0, : scale.shared] - 1)
+    return design.match(known, {subject: scale.sessions[subject] for subject in subjects}, 2)
+
+
 def _choose_matched(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Choose the matched images, and those that lose a repetition where there are fewest sessions.
 
@@ -72,16 +78,18 @@ def _choose_matched(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([twice, thrice]), thrice[SHOWN_THREE_TIMES:]
 
 
-def _write_subject(
+def write_subject(
     path: Path,
     subject: str,
     trials: pd.DataFrame,
     images: truth.ImageTruth,
     settings: config.Config,
+    scale: scales.Scale = SCALE,
 ) -> None:
+    """Write the extract of one subject's trials, session by session."""
     simulation = settings.simulation
-    place = anatomy.build(SCALE, subject, settings.seed)
-    known = truth.draw_subject(SCALE, simulation, place, subject, settings.seed)
+    place = anatomy.build(scale, subject, settings.seed)
+    known = truth.draw_subject(scale, simulation, place, subject, settings.seed)
     x, y, z = known.ijk.T
     regions = {}
     for name in settings.rois:
@@ -92,7 +100,7 @@ def _write_subject(
     table = rois.VoxelTable(
         known.ijk[kept],
         {name: mask[kept] for name, mask in regions.items()},
-        SCALE.volume_shape[subject],
+        scale.volume_shape[subject],
     )
     weights, loadings = known.weights[kept], known.noise_loadings[kept]
     features = images.features[:, truth.own_features(subject, simulation)]

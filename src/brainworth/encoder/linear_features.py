@@ -42,12 +42,14 @@ def overview(features: Features, train_rows: np.ndarray, layer: str) -> np.ndarr
 
 def join(blocks: Sequence[np.ndarray], train_rows: np.ndarray) -> np.ndarray:
     """Join blocks (N, F_b), each scaled to a mean variance of 1 over the training rows."""
-    scaled = []
+    answer = np.empty((len(blocks[0]), sum(block.shape[1] for block in blocks)), dtype=np.float32)
+    start = 0
     for block in blocks:
         variance = block[train_rows].var(axis=0, dtype=np.float64).mean()
         gain = 1 / np.sqrt(variance) if variance > 0 else 0.0
-        scaled.append((block * np.float32(gain)).astype(np.float32))
-    return np.hstack(scaled)
+        answer[:, start : start + block.shape[1]] = block * np.float32(gain)
+        start += block.shape[1]
+    return answer
 
 
 def reduced_tokens(

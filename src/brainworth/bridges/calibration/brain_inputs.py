@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.linalg import eigh
 
 from brainworth.encoder import linear_features
 from brainworth.encoder.features import store
@@ -13,6 +14,10 @@ from brainworth.errors import BrainworthError
 
 #: Principal components with less than this share of the variance of the first are rounding.
 _RANK = 1e-8
+#: Numbers in double precision at a time (64 MB): those of all images are gigabytes at NSD's size.
+_BLOCK = 2**23
+#: Covariance matrices up to this size are decomposed in full.
+_SMALL = 1000
 
 
 @dataclass(frozen=True)
@@ -101,33 +106,63 @@ def whiten(features: ImageFeatures, fitted: np.ndarray, dimensions: int) -> Inpu
     BrainworthError
         If too few images or features vary.
     """
-    values = features.values[fitted].astype(np.float64)
-    n = len(values)
-    mean, spread = values.mean(axis=0), values.std(axis=0)
+    rows = np.arange(len(features.values))[fitted]
+    n, n_features = len(rows), features.values.shape[1]
+    step = max(1, _BLOCK // n_features)
+    blocks = [rows[start : start + step] for start in range(0, n, step)]
+    mean = sum(features.values[each].astype(np.float64).sum(axis=0) for each in blocks) / n
+    squares, products = np.zeros(n_features), np.zeros((n_features, n_features))
+    for each in blocks:
+        centred = features.values[each].astype(np.float64)
+        centred -= mean
+        squares += np.sum(np.square(centred), axis=0)
+        products += centred.T @ centred
+    spread = np.sqrt(squares / n)
+    covariance = np.divide(products, n, out=products)
     gain = np.where(spread > 1e-6 * np.maximum(1, np.abs(mean)), 1, 0) / np.where(
         spread > 0, spread, 1
     )
-    values -= mean
-    covariance = values.T @ values / n
-    variances, axes = np.linalg.eigh(covariance * np.outer(gain, gain))
-    variances, axes = variances[::-1], axes[:, ::-1]
+    scaled = np.outer(gain, gain)
+    scaled *= covariance
+    variances, axes, total = _leading(scaled, dimensions)
     rank = int(np.count_nonzero(variances > _RANK * max(variances[0], 1e-300)))
     d = min(dimensions, rank)
     if d < 4 or n < 2 * d:
         raise BrainworthError(
-            f"{n} images and {rank} features that vary ({features.origin}) make no inputs of "
+            f"{n} images and {rank} components that vary ({features.origin}) make no inputs of "
             f"{dimensions} dimensions; lower bridges.calibration.dimensions (4 at least) or use "
             "more images"
         )
     transform = gain[:, None] * axes[:, :d] / np.sqrt(variances[:d])
-    white = features.values @ transform - mean @ transform
+    white = np.empty((len(features.values), d))
+    for start in range(0, len(white), step):
+        white[start : start + step] = features.values[start : start + step] @ transform
+    white -= mean @ transform
     chosen = white[fitted]
     squares = chosen**2
     return Inputs(
         x=white,
         transform=transform,
         covariance=covariance @ transform,
-        share=float(variances[:d].sum() / variances.sum()),
+        share=float(variances[:d].sum() / total),
         n_fitted=n,
         kurtosis=np.mean(squares**2, axis=0) / np.mean(squares, axis=0) ** 2 - 3,
     )
+
+
+def _leading(matrix: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the leading eigenvalues, descending, their eigenvectors, and the sum of all.
+
+    Of a large matrix no more are computed, and it is overwritten: all those of the 6,912 features
+    that four layers of DINOv2 make would be gigabytes.
+    """
+    size = len(matrix)
+    if size <= max(_SMALL, most):
+        values, axes = np.linalg.eigh(matrix)
+        return values[::-1], axes[:, ::-1], float(values[::-1].sum())
+    total = float(np.trace(matrix))
+    # the transpose of a symmetric matrix is the same one, in the order that is not copied
+    values, axes = eigh(
+        matrix.T, subset_by_index=(size - most, size - 1), overwrite_a=True, check_finite=False
+    )
+    return values[::-1], axes[:, ::-1], total

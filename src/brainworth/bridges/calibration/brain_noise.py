@@ -31,6 +31,8 @@ MARGIN = 1.2
 #: its logarithm that needs no further round.
 ROUNDS = 4
 SETTLED = 0.1
+#: Samples at a time, which bounds the memory.
+_BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ class Whitening:
 
 def residuals(found: Fit, x: np.ndarray, r: np.ndarray) -> np.ndarray:
     """Return what least squares leaves of samples x (N, d) and r (N, V)."""
-    fitted = (x - found.mean_x).astype(r.dtype) @ found.coefficients().astype(r.dtype)
+    centred, coefficients = (x - found.mean_x).astype(r.dtype), found.coefficients().astype(r.dtype)
     left = r - found.mean_r.astype(r.dtype)
-    left -= fitted
+    for rows in _blocks(len(r)):
+        left[rows] -= centred[rows] @ coefficients
     return left
 
 
@@ -107,21 +110,21 @@ def whiten(left: np.ndarray, degrees: int) -> Whitening:
             f"voxel {still[0]} of the region is a linear function of the inputs in every brain "
             "sample, without any noise; check the betas"
         )
-    unique, weighed = variance, left
+    some = left[:MOST_ROWS]
+    freedom = degrees * len(some) / len(left)
+    unique, weighed = variance, some
     for round_ in range(ROUNDS):
         scale = np.sqrt(unique)
-        values, axes, bulk = _factors(weighed, scale, degrees)
+        values, axes, bulk = _factors(weighed, scale, freedom)
         # what components leave of the variance of each channel, not of the standardised ones
         shared = (axes**2 * np.maximum(values - bulk, 0)).sum(axis=1)
         last, unique = unique, variance - np.minimum(shared * unique, 0.95 * variance)
         if round_ and np.max(np.abs(np.log(unique / (last * bulk)))) < SETTLED:
             break
         # trials with more noise than others would count as components of their own
-        along = (left / np.sqrt(unique).astype(left.dtype)).astype(left.dtype)
-        along -= (along @ axes.astype(left.dtype)) @ axes.T.astype(left.dtype)
-        lengths = np.einsum("ij,ij->i", along, along)
-        weighed = left * np.sqrt(lengths.mean() / lengths)[:, None]
-    ratio = n_channels / (degrees * min(len(left), MOST_ROWS) / len(left))
+        lengths = _lengths(left, np.sqrt(unique), axes)
+        weighed = some * np.sqrt(lengths.mean() / lengths[: len(some)])[:, None]
+    ratio = n_channels / freedom
     apart = values / bulk
     true = (apart + 1 - ratio + np.sqrt(np.maximum((apart + 1 - ratio) ** 2 - 4 * apart, 0))) / 2
     # variance along an estimated component: part of it is that of the component
@@ -131,13 +134,27 @@ def whiten(left: np.ndarray, degrees: int) -> Whitening:
     return Whitening(scale * np.sqrt(bulk), axes, along**-0.5)
 
 
+def _lengths(left: np.ndarray, scale: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Return the squared length of each row of standardised residuals outside of axes (V, q)."""
+    scale, axes = scale.astype(left.dtype), axes.astype(left.dtype)
+    answer = np.empty(len(left), dtype=left.dtype)
+    for rows in _blocks(len(left)):
+        along = left[rows] / scale
+        along -= (along @ axes) @ axes.T
+        answer[rows] = np.einsum("ij,ij->i", along, along)
+    return answer
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+
+
 def _factors(
-    left: np.ndarray, scale: np.ndarray, degrees: int
+    left: np.ndarray, scale: np.ndarray, freedom: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return eigenvalues and axes that stand out, and the mean of the other eigenvalues."""
     n_channels = left.shape[1]
-    rows = left[:MOST_ROWS] / scale.astype(left.dtype)
-    freedom = degrees * len(rows) / len(left)
+    rows = left / scale.astype(left.dtype)
     smaller = rows.T @ rows if n_channels <= len(rows) else rows @ rows.T
     size = len(smaller)
     most = min(MOST_FACTORS, size)

@@ -240,7 +240,7 @@ def _floor(
 def _region(
     study: Study, region: str, voxels: np.ndarray, planted: PlantedVoxels | None
 ) -> dict[str, Any]:
-    r = study.samples.values[np.ix_(study.rows, voxels)]
+    r = study.recordings(voxels)
     x, block, rule = study.x, study.block, study.settings["rank_rule"]
     parts = brain_calibration.raw_moments(x, r, block)
     whole = brain_calibration.calibrate(x, r, block, parts, rule)

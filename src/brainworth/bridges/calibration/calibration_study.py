@@ -97,6 +97,16 @@ class Study:
         """Half of the images that each brain sample belongs to: the first blocks, the last."""
         return (self.block >= self.settings["n_blocks"] // 2).astype(int)
 
+    def recordings(self, voxels: np.ndarray) -> np.ndarray:
+        """Return the brain samples of some voxels, (N, V), not to be written to.
+
+        Those of all voxels are not copied where that can be helped: at NSD's size they are 0.6 GB.
+        """
+        values = self.samples.values
+        if (len(self.rows), len(voxels)) == values.shape:
+            return values
+        return values[np.ix_(self.rows, voxels)]
+
     def stream(self, *names: str | int) -> np.random.Generator:
         """Return the random generator of a named unit of work of this subject."""
         return stream(self.seed, "bridges", "calibration", self.samples.subject, *names)

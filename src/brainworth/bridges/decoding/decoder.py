@@ -95,11 +95,12 @@ def fit(
     x, y = x[order], np.asarray(y, dtype=x.dtype)[order]
     x_mean = x.mean(axis=0, dtype=np.float64).astype(x.dtype)
     y_mean = y.mean(axis=0, dtype=np.float64).astype(x.dtype)
-    x_centred, y_centred = x - x_mean, y - y_mean
-    scale = float(np.einsum("ij,ij->", x_centred, x_centred, dtype=np.float64) / len(x))
+    x -= x_mean  # x is a copy, and at NSD's size another one would be half a gigabyte
+    y_centred = y - y_mean
+    scale = float(np.einsum("ij,ij->", x, x, dtype=np.float64) / len(x))
     if scale == 0:
         raise BrainworthError("the responses a decoder was given are the same in all trials")
-    left, values = _left_singular(x_centred)
+    left, values = _left_singular(x)
     rotated = left.T @ y_centred
     shrink = (values / (values + scale * penalties[:, None])).T.astype(x.dtype)  # (R, A)
     images = _Images(left, shrink, counts)
@@ -122,7 +123,7 @@ def fit(
         held_out[np.ix_(order, mine)] = y[:, mine] - residual
     chosen = penalties[best]
     shrunk = rotated / (values[:, None] + scale * chosen).astype(x.dtype)
-    weights = x_centred.T @ (left @ shrunk)
+    weights = x.T @ (left @ shrunk)
     return Decoder(weights, y_mean - x_mean @ weights, chosen, error, held_out)
 
 
@@ -131,14 +132,16 @@ def _left_singular(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     floor = _NO_SIGNAL if x.dtype == np.float32 else _NO_SIGNAL_DOUBLE
     wide = x.shape[0] <= x.shape[1]
     gram = x @ x.T if wide else x.T @ x
-    values, vectors = linalg.eigh(
-        gram.astype(np.float64), overwrite_a=True, check_finite=False, driver="evd"
-    )
-    kept = values > floor * values[-1]
-    values = values[kept]
+    # in the order of columns LAPACK needs no copy of its own; gigabytes at NSD's size
+    gram = gram.astype(np.float64, order="F")
+    values, vectors = linalg.eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
+    first = np.argmax(values > floor * values[-1])  # they ascend
+    values, vectors = values[first:], vectors[:, first:]
     if wide:
-        return vectors[:, kept].astype(x.dtype), values
-    return x @ (vectors[:, kept] / np.sqrt(values)).astype(x.dtype), values
+        return vectors.astype(x.dtype), values
+    scaled = np.empty_like(vectors, dtype=x.dtype)
+    np.divide(vectors, np.sqrt(values), out=scaled, casting="same_kind")
+    return x @ scaled, values
 
 
 class _Images:

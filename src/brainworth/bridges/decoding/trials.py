@@ -104,17 +104,23 @@ def read(path: Path, regions: list[str], tested: np.ndarray) -> Trials:
         session, nsd_id = file["trials/session"][:], file["trials/nsd_id"][:]
         shared = file["trials/shared"][:].astype(bool)
         is_test = shared & np.isin(nsd_id, tested)
-        x = np.empty((len(nsd_id), voxel.size), dtype=np.float32)
+        # filled as they are read, since a copy of them is a gigabyte at NSD's size
+        train_x, test_x = (
+            np.empty((chosen.sum(), voxel.size), dtype=np.float32) for chosen in (~shared, is_test)
+        )
         for number in np.unique(session):
             rows = np.flatnonzero(session == number)
             values = file["betas"][rows[0] : rows[-1] + 1][rows - rows[0]][:, voxel]
-            x[rows] = _zscored(values, ~shared[rows], path, int(number))
+            scores = _zscored(values, ~shared[rows], path, int(number))
+            for chosen, x in ((~shared, train_x), (is_test, test_x)):
+                here = chosen[rows]
+                x[np.cumsum(chosen)[rows[here]] - 1] = scores[here]
     return Trials(
         subject=subject,
         train=nsd_id[~shared],
-        train_x=x[~shared],
+        train_x=train_x,
         test=nsd_id[is_test],
-        test_x=x[is_test],
+        test_x=test_x,
         regions={
             name: np.searchsorted(voxel, found) for name, found in columns.items() if found.size
         },
