@@ -26,14 +26,13 @@ import argparse
 import json
 import os
 import platform
-import runpy
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import as_rule
 import full_bridges
 import phases
 from rsa import processor
@@ -106,12 +105,6 @@ WATCHED = {
         "power": f"{BRIDGES}.averaging.variance_power:power",
     },
 }
-
-
-class Files(dict):
-    """Files by name, as Snakemake hands them to a script."""
-
-    __getattr__ = dict.__getitem__
 
 
 def main() -> None:
@@ -205,8 +198,7 @@ def specification(
     targets = [str(inputs.targets[subject]) for subject in subjects]
     features = str(inputs.features)
     return {
-        "rule": f"bridge_{part}",
-        "input": {
+        "inputs": {
             "calibration": {"features": features, "tasks": str(inputs.tasks), "betas": betas},
             "decoding": {"betas": betas, "features": features},
             "feature_spaces": {
@@ -217,19 +209,19 @@ def specification(
             },
             "averaging": {"betas": betas, "targets": targets, "features": features},
         }[part],
-        "output": {"json": str(folder / f"{part}.json")},
+        "outputs": {"json": str(folder / f"{part}.json")},
         "params": {
             "config": config.slice_of(settings.model_dump(), ("study", *KEYS[part])),
             "subjects": subjects,
             "checkpoints": str(folder / ".checkpoints"),
         },
-        "log": [str(folder / f"{part}.log")],
+        "log": str(folder / f"{part}.log"),
     }
 
 
 def run(part: str, spec: dict[str, Any], checkout: Path) -> dict[str, Any]:
     """Run a bridge, of this or another checkout, in a process of its own."""
-    path = Path(spec["output"]["json"]).with_suffix(".run")
+    path = Path(spec["outputs"]["json"]).with_suffix(".run")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(spec))
     script = checkout / "scripts" / f"bridge_{part}.py"
@@ -251,14 +243,7 @@ def child(part: str, path: Path, script: Path) -> None:
     spec = json.loads(path.read_text())
     watch = phases.Phases()
     watch.watch(WATCHED[part])
-    workflow = SimpleNamespace(
-        rule=spec["rule"],
-        input=Files(spec["input"]),
-        output=Files(spec["output"]),
-        params=SimpleNamespace(**spec["params"]),
-        log=spec["log"],
-    )
-    runpy.run_path(str(script), {"snakemake": workflow})
+    as_rule.run(script, **spec)
     cpu = sum(os.times()[:2])
     used = {
         "cpu_s": cpu,

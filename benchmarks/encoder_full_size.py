@@ -6,7 +6,8 @@ tokens of 768 channels, the voxels of nsdgeneral. Trainings stop after few epoch
 takes a number of training images (`encoder.ablations.max_train_images`) they are `--steps` batches,
 and elsewhere all. A step, a validation, and what an epoch costs beside both are measured apart, so
 that the minutes of all epochs follow: an upper bound, since a training stops when `patience` epochs
-were no better. Jobs run side by side, but only one of them trains at a time.
+were no better. On a GPU the first epoch of a training launches all kernels and the others replay
+steps: the ratio of the two is given too. Jobs run side by side, but one of them trains at a time.
 
 Not measured: reading over a network, and images that are not in the cache of the disk. Subjects of
 the transfer see the same images here, and its maps learn from all of a subject's images only; the
@@ -21,41 +22,30 @@ Figures are written to `benchmarks/results` by a run of all jobs.
 from __future__ import annotations
 
 import argparse
-import fcntl
-import itertools
 import json
 import os
 import platform
 import resource
-import runpy
 import shutil
-import statistics
 import subprocess
 import sys
 import time
-import types
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
-import nibabel as nib
+import as_rule
+import full_encoder
 import numpy as np
 import torch
+import training_times
 from rsa import processor
 
 from brainworth import config
-from brainworth.encoder import devices, predictions, targets, train
-from brainworth.encoder.features import extraction, store
-from brainworth.encoder.features.block import Block
-from brainworth.nsd import betas
+from brainworth.encoder import devices
+from brainworth.encoder.features import extraction
 
 ROOT = Path(__file__).resolve().parents[1]
-VOXELS = {"subj01": 15_724, "subj02": 14_278, "subj05": 13_039, "subj07": 12_682}
-IMAGES, TESTED, HELD, PIXELS = 10_000, 0.1, 0.1, 425
-TOKENS, CHANNELS = 256, 768
 #: Sections of `encoder` that scripts read, and single values of others.
 SECTIONS = (
     *("device", "compile", "features", "clusters", "stage1", "stage2", "train_stage1"),
@@ -68,13 +58,7 @@ ABLATIONS = (
 #: In the order in which they begin: what takes longest, and needs nothing of another, first.
 JOBS = ("linear", "clusters", "transfer", "chasm", "streams", "stage2", "stage1", "features")
 DESCRIBED = 512  # images that DINOv2 describes here
-EPOCHS = 2
-
-
-class Files(dict):
-    """What Snakemake gives a script as its inputs or outputs."""
-
-    __getattr__ = dict.__getitem__
+EPOCHS = 3  # the first launched, the others replayed
 
 
 def main() -> None:
@@ -84,7 +68,7 @@ def main() -> None:
         return
     given.work.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    make_files(given)
+    full_encoder.write(given.work, given.images, voxels(given))
     print(f"files of {given.images} images in {time.perf_counter() - start:.0f} s", flush=True)
     jobs = [name for name in JOBS if name in given.jobs]
     with ThreadPoolExecutor(given.parallel) as pool:
@@ -99,7 +83,7 @@ def main() -> None:
             "torch": torch.__version__,
         },
         "n_images": given.images,
-        "n_voxels": voxels_of("subj01", given),
+        "n_voxels": voxels(given)[full_encoder.FIRST],
         "steps": given.steps,
         "patience": settings["encoder"]["train_stage1"]["patience"],
         "jobs": {name: summed(name, row, settings, given) for name, row in found.items() if row},
@@ -115,7 +99,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=40, help="batches of stage 1 in a table")
-    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--images", type=int, default=full_encoder.IMAGES)
     parser.add_argument("--voxels", type=int, help="of each subject; default: NSD's")
     parser.add_argument("--small", action="store_true", help="networks of the default study")
     parser.add_argument("--device", default="auto", choices=("auto", "cuda", "cpu"))
@@ -130,8 +114,8 @@ def device_name(name: str) -> str:
     return torch.cuda.get_device_name() if devices.pick(name).type == "cuda" else "cpu"
 
 
-def voxels_of(subject: str, given: argparse.Namespace) -> int:
-    return given.voxels or VOXELS[subject]
+def voxels(given: argparse.Namespace) -> dict[str, int]:
+    return {subject: given.voxels or n for subject, n in full_encoder.VOXELS.items()}
 
 
 def study(given: argparse.Namespace) -> dict[str, Any]:
@@ -151,84 +135,6 @@ def shortened(settings: dict[str, Any], given: argparse.Namespace) -> dict[str, 
     encoder["ablations"]["max_train_images"] = given.steps * encoder["train_stage1"]["batch"]
     encoder["transfer"]["fractions"] = [1.0]
     return settings
-
-
-# ---- files
-
-
-def make_files(given: argparse.Namespace) -> None:
-    """Write what the scripts read: features, targets, and what they need beside them."""
-    for old in ("features.h5", "result.json"):
-        (given.work / old).unlink(missing_ok=True)
-    rng = np.random.default_rng(0)
-    ids = np.arange(given.images)
-    names = [f"layer {layer}" for layer in (3, 6, 9, 12)]
-    # A few images' tokens, over and over: what they are does not change how long anything takes.
-    few = rng.standard_normal((100, TOKENS, CHANNELS), dtype=np.float32).astype(np.float16)
-
-    def describe(chosen: np.ndarray) -> Block:
-        global_ = rng.standard_normal((len(chosen), CHANNELS), dtype=np.float32)
-        tokens = few[chosen % len(few)]
-        return Block(global_, tokens, dict.fromkeys(names, (global_, global_)))
-
-    store.write(
-        given.work / "features.h5",
-        ids,
-        describe,
-        store.Origin("dinov2", "0" * 64, {}, names),
-        batch=500,
-        checkpoints=given.work / "batches",
-        say=print,
-    )
-    for subject in VOXELS:
-        write_targets(subject, given, rng)
-
-
-def write_targets(subject: str, given: argparse.Namespace, rng: np.random.Generator) -> None:
-    """Write targets of random numbers; for the first subject also what `chasm` reads beside."""
-    n, n_voxels = given.images, voxels_of(subject, given)
-    n_test, n_held = round(TESTED * n), round(HELD * n * (1 - TESTED))
-    split = np.repeat([0, 1, 2], [n - n_test - n_held, n_held, n_test]).astype(np.int8)
-    values = 0.6 * rng.standard_normal((n, n_voxels), dtype=np.float32)
-    test = np.flatnonzero(split == targets.TEST)
-    noise = rng.standard_normal((n_test, 3, n_voxels), dtype=np.float32)
-    trials = (values[test, None] + noise - noise.mean(axis=1, keepdims=True)).reshape(-1, n_voxels)
-    ones = np.ones(n_voxels, dtype=np.float32)
-    side = int(np.ceil(n_voxels ** (1 / 3)))
-    ijk = np.argwhere(np.ones((side,) * 3))[:n_voxels].astype(np.int32)
-    made = targets.Targets(
-        subject=subject,
-        nsd_id=np.arange(n),
-        split=split,
-        values=values,
-        n_repeats=np.full(n, 3),
-        repeat=np.zeros(n, dtype=int),
-        ncsnr=0.45 * ones,
-        ncsnr_own=0.45 * ones,
-        noise_variance=0.8 * ones,
-        trials=trials,
-        trial_row=np.repeat(test, 3),
-        ijk=ijk,
-        group=(np.arange(n_voxels) * 4 // n_voxels).astype(np.int8),
-        volume_shape=(side,) * 3,
-    )
-    targets.write(given.work / f"targets_{subject}.h5", made)
-    if subject != "subj01":
-        return
-    held = np.flatnonzero(split == targets.VALIDATION)
-    mine = predictions.Predictions(
-        test, 0.5 * values[test], values[test], values[held], values[held]
-    )
-    predictions.write(given.work / "ridge_subj01.h5", subject, {"ridge": mine})
-    with h5py.File(given.work / "betas_subj01.h5", "w") as file:
-        file.attrs["schema"] = betas.SCHEMA
-        file["voxels/ijk"] = ijk
-        file["voxels/region/nsdgeneral"] = np.ones(n_voxels, dtype=bool)
-    volume = nib.Nifti1Image(np.zeros((side,) * 3, dtype=np.int16), np.eye(4))
-    nib.save(volume, given.work / "streams.nii.gz")
-
-
-# ---- jobs
 
 
 def in_process(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
@@ -259,7 +165,7 @@ def run_job(given: argparse.Namespace) -> None:
     folder = given.work / given.job
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    start, watch = time.perf_counter(), Watch(given.work / "lock", device)
+    start, watch = time.perf_counter(), training_times.Watch(given.work / "lock", device)
     more: dict[str, Any] = {}
     if given.job == "features":
         more = describe_images(folder, settings, device, given)
@@ -295,43 +201,22 @@ def run_script(
         write |= {"stage1": "stage1.pt", "stage2": "stage2.pt", "predictions": "predictions.h5"}
         write |= {"scores": "scores.nii.gz", "voxels": "voxels.csv"}
     if name in ("stage2", "streams"):
-        read["stage1"] = str(untrained(folder, settings, given))
-    inputs = Files({key: str(given.work / each) for key, each in read.items()})
+        n_voxels = voxels(given)[full_encoder.FIRST]
+        made = full_encoder.untrained(folder / "untrained.pt", settings["encoder"], n_voxels)
+        read["stage1"] = str(made)
+    inputs: dict[str, Any] = {key: str(given.work / each) for key, each in read.items()}
     if name == "transfer":
-        inputs["targets"] = [str(given.work / f"targets_{subject}.h5") for subject in VOXELS]
-    workflow = types.SimpleNamespace(
-        rule=f"encoder_{name}",
-        log=[str(folder / "job.log")],
-        params=types.SimpleNamespace(
-            config=config.slice_of(settings, names), checkpoints=str(folder / "checkpoints")
-        ),
-        input=inputs,
-        output=Files({key: str(folder / each) for key, each in write.items()}),
+        inputs["targets"] = [str(given.work / f"targets_{each}.h5") for each in full_encoder.VOXELS]
+    as_rule.run(
+        ROOT / f"scripts/encoder_{name}.py",
+        inputs=inputs,
+        outputs={key: str(folder / each) for key, each in write.items()},
+        params={
+            "config": config.slice_of(settings, names),
+            "checkpoints": str(folder / "checkpoints"),
+        },
+        log=folder / "job.log",
     )
-    runpy.run_path(str(ROOT / f"scripts/encoder_{name}.py"), {"snakemake": workflow})
-
-
-def untrained(folder: Path, settings: dict[str, Any], given: argparse.Namespace) -> Path:
-    """Write a stage 1 of random weights, in the place of that of the job `chasm`."""
-    from brainworth.encoder import chasm, clusters, saved
-    from brainworth.encoder.stage1 import Stage1
-
-    n_voxels = voxels_of("subj01", given)
-    labels = clusters.make(
-        "sequential", settings["encoder"]["clusters"]["size"], np.zeros((n_voxels, 3)), seed=0
-    )
-    part = {
-        "global": torch.zeros(1, CHANNELS),
-        "tokens": torch.zeros(1, TOKENS, CHANNELS),
-        "rois": torch.zeros(1, int(labels.max()) + 1),
-        "voxels": torch.zeros(1, n_voxels),
-    }
-    data = chasm.Data("subj01", labels, {"train": part}, {}, {})
-    model = Stage1(CHANNELS, CHANNELS, TOKENS, part["rois"].shape[1], settings["encoder"]["stage1"])
-    path = folder / "untrained.pt"
-    origin = {"backend": "dinov2", "weights_sha256": "0" * 64}
-    saved.save(path, "stage1", model, data, settings["encoder"]["stage1"], **origin)
-    return path
 
 
 def describe_images(
@@ -343,11 +228,7 @@ def describe_images(
     from brainworth.encoder.features import dinov2
 
     n = min(DESCRIBED, given.images)
-    with h5py.File(folder / "images.h5", "w") as file:
-        pixels = np.random.default_rng(0).integers(0, 256, (16, PIXELS, PIXELS, 3), dtype=np.uint8)
-        brick = file.create_dataset("imgBrick", (n, PIXELS, PIXELS, 3), np.uint8)
-        for first in range(0, n, len(pixels)):
-            brick[first : first + len(pixels)] = pixels[: n - first]
+    full_encoder.write_images(folder / "images.h5", n)
     network = Dinov2Model(Dinov2Config(**dinov2.VIT_B))
     network.save_pretrained(folder / "weights")
     parameters = sum(each.numel() for each in network.parameters())
@@ -369,82 +250,6 @@ def describe_images(
     return {"n_images": n, "seconds_an_image": seconds[1] / n, "parameters": parameters}
 
 
-class Watch:
-    """Measures the trainings of a process, and lets one process train at a time."""
-
-    def __init__(self, lock: Path, device: torch.device) -> None:
-        self.lock, self.device = lock, device
-        self.trainings: list[dict[str, Any]] = []
-        self.waited = 0.0
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Wait until no other process trains."""
-        start = time.perf_counter()
-        with self.lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            self.waited += time.perf_counter() - start
-            yield
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Take the times of epochs, steps and validations of all trainings."""
-        kind = train._Training
-        epoch, step, validate = kind.epoch, kind._step, kind._validate
-
-        def timed_epoch(training: Any, validation: Any) -> dict[str, Any]:
-            if not training.history.epochs:
-                self.trainings.append(self.describe(training))
-            with self.alone():
-                row = epoch(training, validation)
-            mine = self.trainings[-1]
-            ends = mine.pop("ends")
-            gaps = [b - a for a, b in itertools.pairwise(ends)]
-            typical = statistics.median(gaps) if gaps else row["seconds"]
-            rest = row["seconds"] - mine["validation_s"][-1] - typical * training.n_batches
-            mine["step_s"].append(typical)
-            mine["overhead_s"].append(max(0.0, rest))
-            mine["seconds"].append(row["seconds"])
-            mine["ends"] = []
-            if self.device.type == "cuda":
-                mine["gpu_gb"] = torch.cuda.max_memory_allocated() / 1e9
-            return row
-
-        def timed_step(training: Any, *given: Any) -> Any:
-            answer = step(training, *given)
-            self.trainings[-1]["ends"].append(time.perf_counter())
-            return answer
-
-        def timed_validation(training: Any, *given: Any) -> float:
-            start = time.perf_counter()
-            answer = validate(training, *given)
-            self.trainings[-1]["validation_s"].append(time.perf_counter() - start)
-            return answer
-
-        kind.epoch, kind._step, kind._validate = timed_epoch, timed_step, timed_validation
-        try:
-            yield
-        finally:
-            kind.epoch, kind._step, kind._validate = epoch, step, validate
-
-    def describe(self, training: Any) -> dict[str, Any]:
-        """Return what is known of a training before its first epoch."""
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        return {
-            "name": list(training.name),
-            "parameters": sum(each.numel() for each in training.model.parameters()),
-            "n_images": training.n_images,
-            "batch": training.settings["batch"],
-            "replayed": training.replayed,
-            "data_gb": sum(each.nbytes for each in training.batches.values()) / 1e9,
-            **{key: [] for key in ("ends", "step_s", "overhead_s", "validation_s", "seconds")},
-        }
-
-
-# ---- what follows
-
-
 def summed(
     name: str, row: dict[str, Any], settings: dict[str, Any], given: argparse.Namespace
 ) -> dict[str, Any]:
@@ -453,7 +258,11 @@ def summed(
         key: row[key] for key in ("seconds", "cpu_s", "host_gb", "gpu_gb") if row[key] is not None
     }
     if name == "features":
-        n = 1000 + (given.images - 1000) * len(VOXELS) if given.images > 1000 else given.images
+        n = (
+            1000 + (given.images - 1000) * len(full_encoder.VOXELS)
+            if given.images > 1000
+            else given.images
+        )
         each = row["seconds_an_image"]
         more = {"n_images": n, "seconds_an_image": each, "parameters": row["parameters"]}
         return answer | more | {"minutes": n * each / 60}
@@ -475,8 +284,7 @@ def one_training(
 ) -> dict[str, Any]:
     """Return what a training costs a step, and with all epochs and images."""
     encoder = settings["encoder"]
-    all_images = given.images - round(TESTED * given.images)
-    all_images -= round(HELD * given.images * (1 - TESTED))
+    all_images, *_ = full_encoder.split_sizes(given.images)
     share, epochs = 1.0, encoder["train_stage1"]["epochs"]
     if job in ("stage1", "stage2", "clusters", "transfer"):
         cut = min(all_images, given.steps * encoder["train_stage1"]["batch"])
@@ -488,7 +296,10 @@ def one_training(
         epochs = encoder["transfer"]["head"]["epochs"]
         times = sum(encoder["transfer"]["fractions"])
     n_steps = -(-round(row["n_images"] * share) // row["batch"])
-    step, overhead, validation = (min(row[key]) for key in ("step_s", "overhead_s", "validation_s"))
+    launched, *others = row["step_s"]
+    step, overhead, validation = (
+        min(each) for each in (others, row["overhead_s"], row["validation_s"])
+    )
     epoch = n_steps * step + overhead + validation
     name = "-".join(row["name"])
     return {
@@ -500,6 +311,7 @@ def one_training(
         "batch": row["batch"],
         "replayed": row["replayed"],
         "step_s": step,
+        "ratio": launched / step if row["replayed"] else None,
         "steps_an_epoch": n_steps,
         "epoch_s": epoch,
         "validation_s": validation,
@@ -531,10 +343,11 @@ def report(result: dict[str, Any]) -> None:
             f"here {row['seconds']:.0f} s, {row.get('minutes_beside_training', 0):.1f} min beside"
         )
         for each in row.get("trainings", []):
+            faster = f" ({each['ratio']:.1f}x by replay)" if each["replayed"] else ""
             card = f"  {each['gpu_gb_all_images']:5.1f} GB" if each["gpu_gb"] else ""
             print(
                 f"   {each['name']:<44}{each['parameters'] / 1e6:7.2f} M  "
-                f"{(each['macs'] or 0) / 1e9:6.2f} GMAC  {1e3 * each['step_s']:7.1f} ms  "
+                f"{(each['macs'] or 0) / 1e9:6.2f} GMAC  {1e3 * each['step_s']:7.1f} ms{faster}  "
                 f"epoch {each['epoch_s']:6.1f} s  validation {each['validation_s']:5.2f} s{card}"
             )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 
 import cluster as loopback
 import pytest
@@ -41,11 +40,9 @@ def local(tmp_path_factory) -> Project:
 @pytest.fixture
 def before_tests(local, tmp_path) -> Project:
     """Return a copy of the finished study in which the results of the tests are to be made."""
-    folder = tmp_path / "project"
-    shutil.copytree(local.folder, folder, symlinks=True)
-    project = Project(folder)
+    project = local.copy(tmp_path / "project")
     for test in ("rsa", "fingerprinting", "heteroscedasticity"):
-        (folder / f"results/tiny/erosion/{test}.json").unlink()
+        (project.folder / f"results/tiny/erosion/{test}.json").unlink()
     return project
 
 
@@ -63,6 +60,4 @@ def described(tmp_path_factory) -> Project:
 @pytest.fixture
 def before_stage1(described, tmp_path) -> Project:
     """Return a copy in which that job is to be run."""
-    folder = tmp_path / "project"
-    shutil.copytree(described.folder, folder, symlinks=True)
-    return Project(folder)
+    return described.copy(tmp_path / "project")

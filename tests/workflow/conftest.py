@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from project import TINY, Project, copy_project
 
@@ -28,6 +26,4 @@ def finished(tmp_path_factory) -> Project:
 @pytest.fixture
 def editable(finished, tmp_path) -> Project:
     """Return a copy of the finished study that a test may edit."""
-    folder = tmp_path / "project"
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    return Project(folder)
+    return finished.copy(tmp_path / "project")

@@ -119,6 +119,10 @@ class Project:
         names = {line.split()[0] for line in table[1].splitlines()}
         return {re.sub(r"_subj\d\d$", "", name) for name in names} - {"all"}
 
+    def copy(self, folder: Path) -> Project:
+        """Return a copy with all that runs made, to be edited."""
+        return Project(Path(shutil.copytree(self.folder, folder, symlinks=True)))
+
     def forget(self) -> None:
         """Remove all that runs made."""
         for product in ("data", "results", "figures", "logs", ".snakemake"):

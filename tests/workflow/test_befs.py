@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-import shutil
 
 import pytest
 from project import TINY, Project, copy_project
@@ -150,11 +149,9 @@ def test_one_line_of_a_module(ran, module):
 
 
 def test_an_edited_result_is_refused_by_its_figure(ran, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(ran.folder, folder, symlinks=True)
-    project = Project(folder)
+    project = ran.copy(tmp_path / "copy")
     project.write_study(SMALL)
-    path = folder / "results/worth/befs/budget.json"
+    path = project.folder / "results/worth/befs/budget.json"
     envelope = json.loads(path.read_text())
     envelope["data"]["rules"][0]["favourability"] = 99.0
     path.write_text(json.dumps(envelope))

@@ -142,9 +142,7 @@ def bridged(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def changed(bridged, tmp_path) -> Project:
-    folder = tmp_path / "project"
-    shutil.copytree(bridged.folder, folder, symlinks=True)
-    return Project(folder)
+    return bridged.copy(tmp_path / "project")
 
 
 def merged(change: dict) -> dict:

@@ -137,9 +137,7 @@ def encoded(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def changed(encoded, tmp_path) -> Project:
-    folder = tmp_path / "project"
-    shutil.copytree(encoded.folder, folder, symlinks=True)
-    return Project(folder)
+    return encoded.copy(tmp_path / "project")
 
 
 def merged(change: dict) -> dict:
